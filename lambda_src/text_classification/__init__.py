@@ -1,0 +1,1 @@
+"""What runs in Lambda: handlers parse and answer, logic decides, gateways call AWS."""

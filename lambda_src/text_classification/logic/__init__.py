@@ -1,0 +1,1 @@
+"""What the functions decide: pure, without boto3 or the environment."""
