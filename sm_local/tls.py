@@ -57,9 +57,7 @@ def _write_certificate(state: StateDirectory) -> None:
         .not_valid_before(now - datetime.timedelta(minutes=5))
         .not_valid_after(now + _LIFETIME)
         .add_extension(
-            x509.SubjectAlternativeName(
-                [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-            ),
+            x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
             critical=False,
         )
         # A leaf, not an authority: nothing else can be signed with it.

@@ -1,0 +1,284 @@
+"""Every use of MiniStack's private names, in one place.
+
+MiniStack is pinned (:data:`MINISTACK_VERSION`). Each patch is a small function that says why it is needed;
+``tests/unit/test_patches.py`` shows the gap that each closes, and fails when MiniStack closes or moves it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+MINISTACK_VERSION = "1.5.33"
+
+Response = tuple[int, dict[str, str], bytes]
+ServiceHandler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Response]]
+ResourceHandlers = Mapping[str, Mapping[str, Any]]  # create, update, delete, by CloudFormation type
+
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html
+API_GATEWAY_PAYLOAD_BYTES = 10 * 1024 * 1024
+
+_SESSION_KEY = secrets.token_bytes(32)
+_INVOCATION_PATH = re.compile(r"^/endpoints/(?P<name>[^/]+)/(?:async-)?invocations(?:-response-stream)?/?$")
+
+
+def invoked_endpoint(path: str) -> str | None:
+    """Return the endpoint that a SageMaker Runtime path names.
+
+    >>> invoked_endpoint("/endpoints/Reviews-4x2/invocations")
+    'Reviews-4x2'
+    >>> invoked_endpoint("/")
+    """
+    match = _INVOCATION_PATH.match(path)
+    return unquote(match["name"]) if match else None
+
+
+def add_sagemaker(handler: ServiceHandler) -> None:
+    """MiniStack has no SageMaker: route its calls to `handler`, behind MiniStack's own IAM check."""
+    from ministack import app
+    from ministack.core import iam_actions, router
+
+    router.SERVICE_PATTERNS["sagemaker"] = {"host_patterns": [], "target_prefixes": ["SageMaker."]}
+    app.SERVICE_HANDLERS["sagemaker"] = handler
+    iam_actions.SERVICE_TO_IAM_NAMESPACE["sagemaker"] = "sagemaker"
+    iam_actions._BOTOCORE_SERVICE_MAP["sagemaker"] = ["sagemaker-runtime"]
+    resource_of_others = iam_actions.extract_resource_arn
+
+    def extract_resource_arn(
+        service: str, method: str, path: str, headers: Any, body: bytes, query: Any, region: str, account: str
+    ) -> str:
+        if service != "sagemaker":
+            return str(resource_of_others(service, method, path, headers, body, query, region, account))
+        return sagemaker_resource_arn(path, body, region, account)
+
+    iam_actions.extract_resource_arn = extract_resource_arn
+
+
+def sagemaker_resource_arn(path: str, body: bytes, region: str, account: str) -> str:
+    """Return the ARN that IAM checks a SageMaker call against: names in it are lower case.
+
+    >>> sagemaker_resource_arn("/endpoints/Reviews/invocations", b"", "us-east-1", "000000000000")
+    'arn:aws:sagemaker:us-east-1:000000000000:endpoint/reviews'
+    """
+    kind, name = "endpoint", invoked_endpoint(path)
+    if name is None:
+        try:
+            parameters = json.loads(body or b"{}")
+        except ValueError:
+            return "*"
+        for kind, field in (
+            ("endpoint", "EndpointName"),
+            ("endpoint-config", "EndpointConfigName"),
+            ("model", "ModelName"),
+        ):
+            if name := parameters.get(field):
+                break
+        else:
+            return "*"
+    return f"arn:aws:sagemaker:{region}:{account}:{kind}/{str(name).lower()}"
+
+
+def add_resource_types(handlers: ResourceHandlers) -> None:
+    """MiniStack refuses a template with a CloudFormation type that it does not know: add ours.
+
+    Ours may wait for minutes, so they run on a worker thread: a handler on the main one stalls every
+    other request.
+    """
+    from ministack.services.cloudformation import provisioners, stacks
+
+    provisioners._RESOURCE_HANDLERS.update(handlers)
+    waits_already = stacks._runs_on_worker_thread
+    stacks._runs_on_worker_thread = lambda kind: kind in handlers or waits_already(kind)
+
+
+def map_execute_api_host() -> None:
+    """MiniStack knows only ``{api}.execute-api.localhost``: answer for the host that CloudFormation prints."""
+    from ministack import app
+
+    app._EXECUTE_API_RE = re.compile(r"^([a-z0-9]+)\.execute-api\.(?:[a-z0-9-]+\.amazonaws\.com|localhost)(?::\d+)?$")
+
+
+def keep_request_validators() -> None:
+    """MiniStack's CloudFormation makes no request validator, and drops it from methods: do both.
+
+    Its API Gateway checks bodies against models once it knows which validator a method has.
+    """
+    from ministack.services import apigateway_v1
+    from ministack.services.cloudformation import provisioners
+
+    def create(_logical_id: str, properties: dict[str, Any], _stack: str) -> tuple[str, dict[str, str]]:
+        wanted = {
+            "name": properties.get("Name", ""),
+            "validateRequestBody": properties.get("ValidateRequestBody", False),
+            "validateRequestParameters": properties.get("ValidateRequestParameters", False),
+        }
+        _status, _headers, body = apigateway_v1._create_request_validator(properties["RestApiId"], wanted)
+        identifier = json.loads(body)["id"]
+        return identifier, {"RequestValidatorId": identifier}
+
+    def update(identifier: str, _old: dict[str, Any], new: dict[str, Any], stack: str) -> tuple[str, dict[str, str]]:
+        return create(identifier, new, stack)
+
+    def delete(identifier: str, properties: dict[str, Any]) -> None:
+        apigateway_v1._delete_request_validator(properties["RestApiId"], identifier)
+
+    handlers = provisioners._RESOURCE_HANDLERS
+    handlers["AWS::ApiGateway::RequestValidator"] = {"create": create, "update": update, "delete": delete}
+
+    method = handlers["AWS::ApiGateway::Method"]
+    create_method, update_method = method["create"], method["update"]
+
+    def attach(properties: dict[str, Any]) -> None:
+        resource = apigateway_v1._resources[properties["RestApiId"]][properties["ResourceId"]]
+        stored = resource["resourceMethods"][properties["HttpMethod"]]
+        stored["requestValidatorId"] = properties.get("RequestValidatorId")
+
+    def create_with_validator(logical_id: str, properties: dict[str, Any], stack: str) -> Any:
+        created = create_method(logical_id, properties, stack)
+        attach(properties)
+        return created
+
+    def update_with_validator(identifier: str, old: dict[str, Any], new: dict[str, Any], stack: str) -> Any:
+        updated = update_method(identifier, old, new, stack)
+        attach(new)
+        return updated
+
+    handlers["AWS::ApiGateway::Method"] = {
+        **method,
+        "create": create_with_validator,
+        "update": update_with_validator,
+    }
+
+
+def check_requests_as_api_gateway_does() -> None:
+    """MiniStack accepts bodies of any size, and checks one of any content type against the JSON model.
+
+    API Gateway refuses more than 10 MB, and checks a body only against the model of its content type.
+    """
+    from ministack.services import apigateway_v1
+
+    check = apigateway_v1._check_request_validation
+
+    def check_as_aws_does(
+        method: dict[str, Any], api_id: str, request: Any, headers: Any, body: bytes, query: Any
+    ) -> Any:
+        if len(body or b"") > API_GATEWAY_PAYLOAD_BYTES:
+            return apigateway_v1._gw_error("REQUEST_TOO_LARGE", "Request Too Long")
+        content_type = (apigateway_v1._header_ci(headers, "content-type") or "application/json").split(";", 1)[0]
+        if content_type.strip().lower() not in (method.get("requestModels") or {}):
+            method = {**method, "requestModels": {}}
+        return check(method, api_id, request, headers, body, query)
+
+    apigateway_v1._check_request_validation = check_as_aws_does
+
+
+def answer_without_waiting_for_logs() -> None:
+    """MiniStack waits 50 ms a call for a Lambda function that logs nothing: wait 2 ms.
+
+    A line that comes later lands in the log of the next call.
+    """
+    from ministack.core import lambda_runtime
+
+    lambda_runtime.Worker._drain_stderr_bounded.__defaults__ = (0.002, 0.002, 0.25)
+
+
+def service_session(role_arn: str, service: str, session_name: str) -> dict[str, str]:
+    """Return credentials, as boto3 names them, for a role that an AWS service assumes.
+
+    The same role and session name give the same credentials as long as this process lives.
+
+    Raises:
+        PermissionError: The role does not exist, or its trust policy does not name the service.
+    """
+    from ministack.services import iam, sts
+
+    account, role_name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
+    role = iam._roles.get(role_name)
+    if role is None or not _trusts(role["AssumeRolePolicyDocument"], service):
+        raise PermissionError(
+            f"Could not assume role {role_arn}. Please ensure that the role exists and allows principal "
+            f"'{service}' to assume the role."
+        )
+
+    def derive(purpose: str) -> str:
+        return hmac.new(_SESSION_KEY, f"{purpose}:{role_arn}:{session_name}".encode(), "sha256").hexdigest()
+
+    access_key = "ASIA" + derive("access key")[:16].upper()
+    session = {
+        "Arn": f"arn:aws:sts::{account}:assumed-role/{role_name}/{session_name}",
+        "UserId": f"{role_name}:{session_name}",
+        "SecretAccessKey": derive("secret"),
+        "SessionToken": derive("token"),
+    }
+    sts.register_session(access_key, session)
+    return {
+        "aws_access_key_id": access_key,
+        "aws_secret_access_key": session["SecretAccessKey"],
+        "aws_session_token": session["SessionToken"],
+    }
+
+
+def _trusts(trust_policy: str | dict[str, Any], service: str) -> bool:
+    from ministack.core import iam_evaluator
+
+    document = json.loads(trust_policy) if isinstance(trust_policy, str) else trust_policy
+    return any(
+        statement.get("Effect") == "Allow"
+        and "sts:AssumeRole" in statement.get("Action", [])
+        and iam_evaluator._service_principal_matches(statement.get("Principal"), service)
+        for statement in document.get("Statement", [])
+    )
+
+
+def role_allows(role_arn: str, action: str, resource: str, region: str) -> bool:
+    """Return whether the identity policies of a role allow an action that no local service would check."""
+    from ministack.core import iam_evaluator
+
+    account, role_name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
+    context = iam_evaluator.EvalContext(
+        principal_arn=role_arn,
+        principal_type="AssumedRole",
+        principal_account=account,
+        action=action,
+        resource_arn=resource,
+        region=region,
+    )
+    policies = iam_evaluator._gather_role_policies(role_name, account)
+    return bool(iam_evaluator.evaluate(context, policies).decision == "Allow")
+
+
+def stop_lambda_workers() -> None:
+    """Kill the worker processes that MiniStack keeps warm; it leaves them running at exit."""
+    from ministack.core import lambda_runtime
+
+    lambda_runtime.reset()
+
+
+def scope() -> tuple[str, str]:
+    """Return account and region of the request under way."""
+    from ministack.core import responses
+
+    return str(responses.get_account_id()), str(responses.get_region())
+
+
+def apply(sagemaker: ServiceHandler, resource_types: ResourceHandlers) -> None:
+    """Apply all of the above to the MiniStack in this process.
+
+    Raises:
+        RuntimeError: Another version of MiniStack is installed.
+    """
+    from importlib.metadata import version
+
+    if (found := version("ministack")) != MINISTACK_VERSION:
+        raise RuntimeError(f"sm_local patches ministack {MINISTACK_VERSION}, found {found}: run `make setup`")
+    add_sagemaker(sagemaker)
+    add_resource_types(resource_types)
+    map_execute_api_host()
+    keep_request_validators()
+    check_requests_as_api_gateway_does()
+    answer_without_waiting_for_logs()
