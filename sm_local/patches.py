@@ -65,22 +65,17 @@ def sagemaker_resource_arn(path: str, body: bytes, region: str, account: str) ->
     >>> sagemaker_resource_arn("/endpoints/Reviews/invocations", b"", "us-east-1", "000000000000")
     'arn:aws:sagemaker:us-east-1:000000000000:endpoint/reviews'
     """
-    kind, name = "endpoint", invoked_endpoint(path)
-    if name is None:
+    if (endpoint := invoked_endpoint(path)) is not None:
+        named = ("endpoint", endpoint)
+    else:
         try:
             parameters = json.loads(body or b"{}")
         except ValueError:
-            return "*"
-        for kind, field in (
-            ("endpoint", "EndpointName"),
-            ("endpoint-config", "EndpointConfigName"),
-            ("model", "ModelName"),
-        ):
-            if name := parameters.get(field):
-                break
-        else:
-            return "*"
-    return f"arn:aws:sagemaker:{region}:{account}:{kind}/{str(name).lower()}"
+            parameters = {}
+        fields = {"EndpointName": "endpoint", "EndpointConfigName": "endpoint-config", "ModelName": "model"}
+        named = next(((kind, parameters[field]) for field, kind in fields.items() if field in parameters), ("", ""))
+    kind, name = named
+    return f"arn:aws:sagemaker:{region}:{account}:{kind}/{str(name).lower()}" if name else "*"
 
 
 def add_resource_types(handlers: ResourceHandlers) -> None:

@@ -51,7 +51,7 @@ class AssumedRole:
 
     def client(self, service: str) -> Any:
         """Return a boto3 client with the role's permissions."""
-        client: Any = self._session.client(service)  # type: ignore[call-overload]
+        client: Any = self._session.client(service)
         return client
 
     def environment(self, *, with_credentials: bool) -> dict[str, str]:
