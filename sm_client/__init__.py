@@ -1,0 +1,23 @@
+"""Typed client of a deployed text-classification stack.
+
+>>> from sm_client import Client
+>>> client = Client.from_stack("TextClassification-dev")  # doctest: +SKIP
+>>> for result in client.classify(["物流很快，包装也好", "You have won a prize"]):  # doctest: +SKIP
+...     print(result.label, round(result.score, 2))
+"""
+
+from sm_client.client import Client
+from sm_client.errors import ApiError, ApiUnreachableError, SmClientError, StackNotFoundError
+from sm_client.results import Annotations, Classification, Classifications, Token
+
+__all__ = [
+    "Annotations",
+    "ApiError",
+    "ApiUnreachableError",
+    "Classification",
+    "Classifications",
+    "Client",
+    "SmClientError",
+    "StackNotFoundError",
+    "Token",
+]

@@ -1,0 +1,58 @@
+"""What can go wrong between a caller and the API, as types."""
+
+from __future__ import annotations
+
+
+class SmClientError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class StackNotFoundError(SmClientError):
+    """There is no such deployed stack, or it has no classification API.
+
+    Args:
+        stack_name: The stack that was looked for.
+        reason: Why it will not do.
+    """
+
+    def __init__(self, stack_name: str, reason: str) -> None:
+        self.stack_name = stack_name
+        super().__init__(f"stack {stack_name!r} {reason}")
+
+
+class ApiUnreachableError(SmClientError):
+    """No HTTP answer came back, after all attempts. The cause is chained."""
+
+
+class ApiError(SmClientError):
+    """The API refused or failed: the fields of its RFC 9457 problem document.
+
+    Args:
+        status: HTTP status code.
+        title: Short summary of the kind of problem.
+        detail: What came, what is allowed and how to fix it; empty when the API did not say.
+        type: URI of the kind of problem, ``about:blank`` when there is none.
+        request_id: Names the request in the logs; empty when the API did not say.
+
+    >>> raise ApiError(status=413, title="Content Too Large", detail="200001 characters: at most 200000")
+    Traceback (most recent call last):
+        ...
+    sm_client.errors.ApiError: 413 Content Too Large: 200001 characters: at most 200000
+    """
+
+    def __init__(
+        self,
+        *,
+        status: int,
+        title: str,
+        detail: str = "",
+        type: str = "about:blank",
+        request_id: str = "",
+    ) -> None:
+        self.status = status
+        self.title = title
+        self.detail = detail
+        self.type = type
+        self.request_id = request_id
+        request = f" (request {request_id})" if request_id else ""
+        super().__init__(f"{status} {title}{': ' if detail else ''}{detail}{request}")
