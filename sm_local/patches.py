@@ -41,9 +41,8 @@ def invoked_endpoint(path: str) -> str | None:
 def add_sagemaker(handler: ServiceHandler) -> None:
     """MiniStack has no SageMaker: route its calls to `handler`, behind MiniStack's own IAM check."""
     from ministack import app
-    from ministack.core import iam_actions, router
+    from ministack.core import iam_actions
 
-    router.SERVICE_PATTERNS["sagemaker"] = {"host_patterns": [], "target_prefixes": ["SageMaker."]}
     app.SERVICE_HANDLERS["sagemaker"] = handler
     iam_actions.SERVICE_TO_IAM_NAMESPACE["sagemaker"] = "sagemaker"
     iam_actions._BOTOCORE_SERVICE_MAP["sagemaker"] = ["sagemaker-runtime"]
