@@ -44,6 +44,12 @@ class Problems:
         suffix = f" {unit}" if unit else ""
         self.unless(low <= value <= high, f"{name} is {value}{suffix}: must be from {low} to {high}{suffix}")
 
+    def at_least(self, name: str, value: float | None, low: float, unit: str = "") -> None:
+        if value is None or Token.is_unresolved(value):
+            return
+        suffix = f" {unit}" if unit else ""
+        self.unless(value >= low, f"{name} is {value}{suffix}: must be at least {low}")
+
     def one_of(self, name: str, value: object, allowed: Collection[object]) -> None:
         if value is None or Token.is_unresolved(value):
             return
