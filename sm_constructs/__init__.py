@@ -1,0 +1,71 @@
+"""AWS CDK constructs for text classification on Amazon SageMaker.
+
+Names are imported when they are first used, so that an app pays only for the parts of aws_cdk it needs.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sm_constructs.api import ClassificationApi
+    from sm_constructs.endpoint import Endpoint, RealTime, Serverless
+    from sm_constructs.errors import InvalidPropsError
+    from sm_constructs.lambda_platform import LambdaPlatform
+    from sm_constructs.model import Framework, Model, ModelData
+    from sm_constructs.monitoring import Monitoring
+    from sm_constructs.preprocessing import TextPreprocessor
+    from sm_constructs.stages import DEV, PROD, StageConfig
+    from sm_constructs.storage import ArtifactStore
+    from sm_constructs.text_classification import TextClassification, TextClassificationStack
+
+__all__ = [
+    "DEV",
+    "PROD",
+    "ArtifactStore",
+    "ClassificationApi",
+    "Endpoint",
+    "Framework",
+    "InvalidPropsError",
+    "LambdaPlatform",
+    "Model",
+    "ModelData",
+    "Monitoring",
+    "RealTime",
+    "Serverless",
+    "StageConfig",
+    "TextClassification",
+    "TextClassificationStack",
+    "TextPreprocessor",
+]
+
+_MODULES = {
+    "DEV": "stages",
+    "PROD": "stages",
+    "ArtifactStore": "storage",
+    "ClassificationApi": "api",
+    "Endpoint": "endpoint",
+    "Framework": "model",
+    "InvalidPropsError": "errors",
+    "LambdaPlatform": "lambda_platform",
+    "Model": "model",
+    "ModelData": "model",
+    "Monitoring": "monitoring",
+    "RealTime": "endpoint",
+    "Serverless": "endpoint",
+    "StageConfig": "stages",
+    "TextClassification": "text_classification",
+    "TextClassificationStack": "text_classification",
+    "TextPreprocessor": "preprocessing",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

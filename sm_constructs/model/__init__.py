@@ -1,0 +1,9 @@
+"""A model that SageMaker can serve: its data, its framework's image, its permissions."""
+
+from __future__ import annotations
+
+from sm_constructs.model.data import ModelData
+from sm_constructs.model.framework import Framework
+from sm_constructs.model.model import Model
+
+__all__ = ["Framework", "Model", "ModelData"]
