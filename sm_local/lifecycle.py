@@ -1,0 +1,96 @@
+"""Bringing the local AWS up and down, with what there is to say about it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+from typing import NoReturn
+
+from sm_local import process
+from sm_local.cdk import tool_environment
+from sm_local.connection import without_aws
+from sm_local.console import console
+from sm_local.errors import LocalAwsError
+from sm_local.logs import file_lines
+from sm_local.process import Server
+from sm_local.project import Project
+
+
+def ensure_up(project: Project, port: int | None = None) -> Server:
+    """Return the running server, started now if there was none.
+
+    Ctrl-C while it starts stops all of it.
+
+    Raises:
+        LocalAwsError: The port is taken, the server runs at another one, or does not start or answer.
+    """
+    state = project.state
+    with process.exclusive(state):
+        server = process.find_server(state)
+        if server is None:
+            process.stop(state)  # what a crash left behind
+            return _start(project, process.choose_port(port))
+        if port not in (None, server.port):
+            raise LocalAwsError(
+                f"The local AWS is up already, at port {server.port}: "
+                "run `python -m sm_local down` before you start it at another one."
+            )
+        process.wait_until_healthy(server, state)
+        console.print(f"The local AWS is up at {server.url}.")
+        return server
+
+
+def run_in_foreground(project: Project, port: int | None = None) -> None:
+    """Start the server and print its log until Ctrl-C, SIGTERM or a closed terminal; then stop everything.
+
+    Raises:
+        LocalAwsError: It runs already, did not start, or ended by itself.
+    """
+    state = project.state
+    if process.find_server(state):
+        raise LocalAwsError("The local AWS runs already: `python -m sm_local logs server --follow` shows its log.")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        server = ensure_up(project, port)
+        for line in file_lines(state.server_log, follow=lambda: process.is_running(server)):
+            console.print(line, markup=False)
+        raise LocalAwsError("The local AWS ended: see its log above.")
+    finally:
+        process.stop(state)
+
+
+def take_down(project: Project) -> int:
+    """Stop the local AWS and all that it started, and return how many processes that were."""
+    with process.exclusive(project.state), console.status("Stopping the local AWS"):
+        return process.stop(project.state)
+
+
+def _start(project: Project, port: int) -> Server:
+    state = project.state
+    with console.status("Starting the local AWS") as progress:
+        try:
+            server = process.start_server(state, port, tool_environment(without_aws(os.environ)))
+            health = process.wait_until_healthy(
+                server,
+                state,
+                on_wait=lambda elapsed_s: progress.update(f"Starting the local AWS ({elapsed_s:.0f} s)"),
+            )
+        except BaseException:
+            process.stop(state)
+            raise
+    console.print(f"The local AWS is up at {server.url}; its log: {state.server_log}")
+    _say_what_is_only_recorded(health)
+    return server
+
+
+def _say_what_is_only_recorded(health: process.Health) -> None:
+    if health.recorded_only:
+        console.print("What is not really run here:")
+    for resource_type, why in health.recorded_only.items():
+        console.print(f"  {resource_type}: {why}", style="dim")
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,0 +1,325 @@
+"""The client against a real HTTP server that answers as told and records what arrives."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import io
+import json
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import ClientError
+
+import sm_client
+from sm_client import ApiError, ApiUnreachableError, Client, StackNotFoundError, Token
+from sm_client._transport import Retries
+from sm_local.state import StateDirectory
+from sm_local.tls import ensure_certificate
+
+API_URL = "https://abc123.execute-api.eu-west-1.amazonaws.com/dev/"
+SECRET = "wJalrXUtnFEMI"  # noqa: S105 - of this test only
+ANSWER = {
+    "model_version": "1-abc",
+    "results": [{"label": "good", "score": 0.9, "scores": {"good": 0.9, "bad": 0.1}, "language": "zh"}],
+    "request_id": "r-1",
+}
+PROBLEM = {"type": "about:blank", "title": "Bad Request", "status": 400, "detail": "texts is empty"}
+
+
+@dataclass
+class Recorded:
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Api:
+    """Gives the answers one after the other, the last one again and again."""
+
+    answers: list[tuple[int, Any]]
+    requests: list[Recorded] = field(default_factory=list)
+    url: str = ""
+
+    def next_answer(self, request: Recorded) -> tuple[int, bytes]:
+        status, body = self.answers[min(len(self.requests), len(self.answers) - 1)]
+        self.requests.append(request)
+        return status, body if isinstance(body, bytes) else json.dumps(body).encode()
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    with _serving() as api:
+        yield api
+
+
+@contextmanager
+def _serving(tls: ssl.SSLContext | None = None) -> Iterator[Api]:
+    api = Api([(200, ANSWER)])
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            status, answer = api.next_answer(Recorded(self.path, headers, body))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(answer)))
+            self.send_header("x-amzn-RequestId", "from-header")
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, format: str, *_arguments: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    api.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}"
+    yield api
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> boto3.Session:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "the-token")
+    return boto3.Session(region_name="eu-west-1")
+
+
+@pytest.fixture
+def client(api: Api, session: boto3.Session) -> Client:
+    return Client(API_URL, session=session, endpoint_url=api.url, retries=Retries(attempts=3, base_s=0.001, cap_s=0.01))
+
+
+def test_the_answer_becomes_values(client: Client) -> None:
+    answer = client.classify(["物流很快"])
+    assert answer.model_version == "1-abc"
+    assert answer.request_id == "r-1"
+    (result,) = answer
+    assert (result.label, result.score, result.language, result.annotations) == ("good", 0.9, "zh", None)
+    assert result.scores == {"good": 0.9, "bad": 0.1}
+
+
+def test_the_request_says_what_was_asked_for(client: Client, api: Api) -> None:
+    client.classify(("物流很快", "b"), language="zh", annotations=True)
+    (request,) = api.requests
+    assert request.path == "/dev/v1/classifications"
+    assert request.headers["content-type"] == "application/json"
+    assert json.loads(request.body) == {"texts": ["物流很快", "b"], "language": "zh", "annotations": True}
+
+
+def test_annotations_come_as_tokens_with_offsets(client: Client, api: Api) -> None:
+    tokens = [{"text": "物流", "start": 0, "end": 2}, {"text": "很快", "start": 2, "end": 4}]
+    result = {**ANSWER["results"][0], "annotations": {"tokens": tokens, "entities": []}}  # type: ignore[dict-item]
+    api.answers = [(200, {**ANSWER, "results": [result], "added_later": 1})]
+    (classified,) = client.classify(["物流很快"], annotations=True)
+    assert classified.annotations is not None
+    assert classified.annotations.tokens == (
+        Token(text="物流", start=0, end=2),
+        Token(text="很快", start=2, end=4),
+    )
+
+
+def test_the_api_keeps_its_host_name_when_the_connection_goes_elsewhere(client: Client, api: Api) -> None:
+    client.classify(["a"])
+    assert api.requests[0].headers["host"] == urlsplit(API_URL).netloc
+
+
+def test_the_signature_is_the_one_that_aws_computes(client: Client, api: Api) -> None:
+    client.classify(["a"])
+    request = api.requests[0]
+    assert request.headers["authorization"] == _authorization(request)
+
+
+def test_an_endpoint_in_the_environment_is_where_it_connects(
+    api: Api, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", api.url)
+    Client(API_URL, session=session).classify(["a"])
+    assert len(api.requests) == 1
+
+
+def test_a_configured_endpoint_can_be_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sm_client._transport import configured_endpoint
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://127.0.0.1:1")
+    assert configured_endpoint() == "https://127.0.0.1:1"
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    assert configured_endpoint() is None
+
+
+def test_a_problem_document_becomes_an_error_with_its_fields(client: Client, api: Api) -> None:
+    api.answers = [(400, {**PROBLEM, "type": "https://example.com/empty", "request_id": "r-9"})]
+    with pytest.raises(ApiError, match="400 Bad Request: texts is empty") as caught:
+        client.classify([])
+    error = caught.value
+    assert (error.status, error.title, error.detail) == (400, "Bad Request", "texts is empty")
+    assert (error.type, error.request_id) == ("https://example.com/empty", "r-9")
+    assert len(api.requests) == 1, "a refusal is not repeated"
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"), [({"message": "Forbidden"}, "Forbidden"), (b"<html>no</html>", "<html>no</html>")]
+)
+def test_what_the_gateway_says_by_itself_is_told_too(client: Client, api: Api, body: object, detail: str) -> None:
+    api.answers = [(403, body)]
+    with pytest.raises(ApiError) as caught:
+        client.classify(["a"])
+    assert (caught.value.status, caught.value.detail) == (403, detail)
+    assert caught.value.request_id == "from-header"
+
+
+@pytest.mark.parametrize("body", [b"not JSON", b"[]", {"results": []}])
+def test_a_success_that_is_no_classification_is_an_error(client: Client, api: Api, body: object) -> None:
+    api.answers = [(200, body)]
+    with pytest.raises(ApiError, match="200 unexpected answer"):
+        client.classify(["a"])
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_throttling_and_server_errors_are_tried_again(client: Client, api: Api, status: int) -> None:
+    api.answers = [(status, PROBLEM), (status, PROBLEM), (200, ANSWER)]
+    assert client.classify(["a"]).request_id == "r-1"
+    assert len(api.requests) == 3
+
+
+def test_trying_again_ends(client: Client, api: Api) -> None:
+    api.answers = [(503, {**PROBLEM, "title": "Service Unavailable", "status": 503})]
+    with pytest.raises(ApiError, match="503 Service Unavailable"):
+        client.classify(["a"])
+    assert len(api.requests) == 3
+
+
+def test_nobody_there_is_said_so(session: boto3.Session) -> None:
+    client = Client(
+        API_URL,
+        session=session,
+        endpoint_url="http://127.0.0.1:9",
+        retries=Retries(attempts=2, base_s=0.001),
+    )
+    with pytest.raises(ApiUnreachableError, match=r"no answer from http://127.0.0.1:9/dev/"):
+        client.classify(["a"])
+
+
+def test_tls_is_verified_against_the_bundle_that_the_environment_names(
+    session: boto3.Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = StateDirectory(tmp_path)
+    ensure_certificate(state)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(state.certificate, state.private_key)
+    once = Retries(attempts=1)
+    with _serving(context) as api:
+        monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+        with pytest.raises(ApiUnreachableError, match="CERTIFICATE_VERIFY_FAILED"):
+            Client(API_URL, session=session, endpoint_url=api.url, retries=once).classify(["a"])
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(state.ca_bundle))
+        fresh = boto3.Session(region_name="eu-west-1")
+        Client(API_URL, session=fresh, endpoint_url=api.url, retries=once).classify(["a"])
+        assert len(api.requests) == 1
+
+
+def test_one_text_instead_of_a_list_is_refused(client: Client, api: Api) -> None:
+    with pytest.raises(TypeError, match="give a list"):
+        client.classify("abc")
+    assert api.requests == []
+
+
+def test_pauses_grow_up_to_the_cap_and_are_spread() -> None:
+    pauses = [list(Retries(attempts=6, base_s=1, cap_s=3).pauses()) for _ in range(200)]
+    assert [max(column) <= limit for column, limit in zip(zip(*pauses, strict=True), [1, 2, 3, 3, 3], strict=True)]
+    longest = [max(column) for column in zip(*pauses, strict=True)]
+    assert longest[0] <= 1 < longest[1] <= 2 < longest[2] <= 3
+    assert min(pauses[0]) != max(pauses[0])
+
+
+def test_a_stack_is_found_by_its_outputs(session: boto3.Session) -> None:
+    _cloudformation_answers(session, 200, _stack(ApiUrl=API_URL, EndpointName="e"))
+    assert Client.from_stack("Classifier", session).api_url == API_URL
+
+
+def test_a_missing_stack_is_named(session: boto3.Session) -> None:
+    error = "<Type>Sender</Type><Code>ValidationError</Code><Message>Stack with id x does not exist</Message>"
+    _cloudformation_answers(session, 400, f"<ErrorResponse><Error>{error}</Error></ErrorResponse>")
+    with pytest.raises(StackNotFoundError, match="stack 'Classifier' does not exist in eu-west-1"):
+        Client.from_stack("Classifier", session)
+
+
+def test_another_refusal_of_cloudformation_is_not_taken_for_a_missing_stack(session: boto3.Session) -> None:
+    error = "<Type>Sender</Type><Code>AccessDenied</Code><Message>not authorized</Message>"
+    _cloudformation_answers(session, 403, f"<ErrorResponse><Error>{error}</Error></ErrorResponse>")
+    with pytest.raises(ClientError, match="not authorized"):
+        Client.from_stack("Classifier", session)
+
+
+def test_a_stack_without_an_api_is_refused(session: boto3.Session) -> None:
+    _cloudformation_answers(session, 200, _stack(Something="x"))
+    with pytest.raises(StackNotFoundError, match="has no output ApiUrl: its status is CREATE_COMPLETE"):
+        Client.from_stack("Classifier", session)
+
+
+def test_everything_public_is_exported_in_order() -> None:
+    assert sm_client.__all__ == sorted(sm_client.__all__)
+    assert all(hasattr(sm_client, name) for name in sm_client.__all__)
+
+
+def _stack(**outputs: str) -> str:
+    members = "".join(
+        f"<member><OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue></member>"
+        for key, value in outputs.items()
+    )
+    return (
+        "<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>Classifier</StackName>"
+        f"<StackStatus>CREATE_COMPLETE</StackStatus><Outputs>{members}</Outputs>"
+        "</member></Stacks></DescribeStacksResult></DescribeStacksResponse>"
+    )
+
+
+def _cloudformation_answers(session: boto3.Session, status: int, body: str) -> None:
+    def answer(request: AWSPreparedRequest, **_rest: object) -> AWSResponse:
+        return AWSResponse(request.url, status, HTTPHeaders(), RawBody(body.encode()))
+
+    session.events.register("before-send.cloudformation.DescribeStacks", answer)  # type: ignore[arg-type]
+
+
+class RawBody(io.BytesIO):
+    def stream(self) -> Iterator[bytes]:
+        yield self.read()
+
+
+def _authorization(request: Recorded) -> str:
+    """Signature Version 4 as AWS's documentation spells it out, from what arrived."""
+    signed = request.headers["authorization"].split("SignedHeaders=")[1].split(",")[0].split(";")
+    canonical = "\n".join(
+        [
+            "POST",
+            request.path,
+            "",
+            *(f"{name}:{request.headers[name]}" for name in signed),
+            "",
+            ";".join(signed),
+            hashlib.sha256(request.body).hexdigest(),
+        ]
+    )
+    time = request.headers["x-amz-date"]
+    scope = f"{time[:8]}/eu-west-1/execute-api/aws4_request"
+    to_sign = "\n".join(["AWS4-HMAC-SHA256", time, scope, hashlib.sha256(canonical.encode()).hexdigest()])
+    key = f"AWS4{SECRET}".encode()
+    for part in [*scope.split("/"), to_sign]:
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    return f"AWS4-HMAC-SHA256 Credential=AKIATEST/{scope}, SignedHeaders={';'.join(signed)}, Signature={key.hex()}"
