@@ -1,0 +1,63 @@
+"""What can be chosen for a training, and within what limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LOSSES = ("log_loss", "hinge", "squared_hinge")
+_RANGES = {
+    "ngram_min": (1, 10),
+    "ngram_max": (1, 10),
+    "max_features": (1, 2_000_000),
+    "regularization": (1e-6, 1e6),
+    "seed": (0, 2**32 - 1),
+}
+
+
+class HyperparameterError(ValueError):
+    """Hyperparameters that are not allowed; the message names all of them and what is allowed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hyperparameters:
+    """The choices of one training.
+
+    Args:
+        ngram_min: Characters of the shortest n-gram that is a feature.
+        ngram_max: Characters of the longest one, at least ``ngram_min``.
+        max_features: How many n-grams are features at most: the most frequent ones.
+        regularization: Weight of the L2 penalty on the coefficients against the sum of the losses of all
+            texts. More of it fits the training data less closely.
+        loss: ``log_loss`` (logistic regression), or ``hinge`` and ``squared_hinge`` (support vector
+            machines, calibrated by cross-validation so that their scores are probabilities too).
+        seed: Of everything random. The same data, choices and code give the same model.
+
+    Raises:
+        HyperparameterError: A value is out of range; names all of them.
+
+    >>> Hyperparameters(ngram_min=3, ngram_max=2, loss="l2")
+    Traceback (most recent call last):
+        ...
+    hyperparameters.HyperparameterError: ngram_min is 3: must not be above ngram_max, which is 2; \
+loss is 'l2': must be one of log_loss, hinge, squared_hinge
+    """
+
+    ngram_min: int = 1
+    ngram_max: int = 4
+    max_features: int = 100_000
+    regularization: float = 0.1
+    loss: str = "log_loss"
+    seed: int = 20240601
+
+    def __post_init__(self) -> None:
+        problems = [
+            f"{name} is {value}: must be from {low} to {high}"
+            for name, (low, high) in _RANGES.items()
+            if not low <= (value := getattr(self, name)) <= high
+        ]
+        if self.ngram_min > self.ngram_max:
+            problems.append(f"ngram_min is {self.ngram_min}: must not be above ngram_max, which is {self.ngram_max}")
+        if self.loss not in LOSSES:
+            problems.append(f"loss is {self.loss!r}: must be one of {', '.join(LOSSES)}")
+        if problems:
+            raise HyperparameterError("; ".join(problems))
