@@ -29,6 +29,7 @@ INVOCATION_TIMEOUT_SECONDS = 60
 STARTUP_TIMEOUT_SECONDS = 480
 _STOP_GRACE_SECONDS = 5
 _THREADS = 4
+_INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "SM_LOCAL_OWNER")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +170,7 @@ class ModelServer:
         threading.Thread(target=self._keep_log, args=(self._process.stdout,), daemon=True).start()
 
     def _environment(self) -> dict[str, str]:
-        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         library = Path(__file__).resolve().parents[2]
         return {
             **inherited,

@@ -137,7 +137,7 @@ def _check(content_type: str, body: bytes) -> Any:
     schema = {"type": "object", "required": ["texts"]}
     with (
         mock.patch.object(apigateway_v1, "_request_validators", {"api": {"v": {"validateRequestBody": True}}}),
-        mock.patch.object(apigateway_v1, "_model_schema", lambda *_: schema),
+        mock.patch.object(apigateway_v1, "_model_schema", return_value=schema),
     ):
         return apigateway_v1._check_request_validation(
             method, "api", mock.Mock(), {"content-type": content_type}, body, {}
