@@ -2,15 +2,74 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 MAX_TEXTS = 100
 MAX_CHARACTERS = 10_000
 """The most characters (Unicode code points) of one text."""
+MAX_CHARACTERS_TOGETHER = 200_000
+MAX_CHARACTERS_TOGETHER_ANNOTATED = 20_000
 
-Text = Annotated[str, Field(min_length=1, max_length=MAX_CHARACTERS)]
+_MAX_PROBLEMS = 20
+_MAX_SHOWN = 40
+
+# By pydantic's name for what is wrong.
+_WORDS = {
+    "bool_type": "{field} is {came}: must be true or false",
+    "extra_forbidden": "{field} is not known: allowed are {known}",
+    "json_invalid": "the body is not JSON: {error}",
+    "list_type": "{field} is {came}: must be a list",
+    "literal_error": "{field} is {came}: must be {expected}",
+    "missing": "{field} is missing",
+    "model_type": "{field} is {came}: must be an object",
+    "nul_character": "{field} has the character U+0000 at {position}: remove it",
+    "string_too_long": f"{{field}} has {{size:,}} characters: must have from 1 to {MAX_CHARACTERS:,}",
+    "string_too_short": f"{{field}} has {{size:,}} characters: must have from 1 to {MAX_CHARACTERS:,}",
+    "string_type": "{field} is {came}: must be a string",
+    "string_unicode": "{field} has half of a surrogate pair: must be Unicode text",
+    "too_long": f"{{field}} has {{size:,}} entries: must have from 1 to {MAX_TEXTS}",
+    "too_short": f"{{field}} has {{size:,}} entries: must have from 1 to {MAX_TEXTS}",
+}
+
+_Request = TypeVar("_Request", bound=BaseModel)
+
+
+class InvalidRequestError(Exception):
+    """A request that does not keep to the contract. The message names every problem, for the caller.
+
+    Args:
+        problems: One line each: the field, what came, what is allowed. May quote the caller's own values.
+        kinds: The same without any of the caller's values, for the log.
+    """
+
+    def __init__(self, problems: Sequence[str], *, kinds: Iterable[str]) -> None:
+        self.kinds = sorted(set(kinds))
+        shown = list(problems[:_MAX_PROBLEMS])
+        if hidden := len(problems) - len(shown):
+            shown.append(f"and {hidden} more")
+        super().__init__("; ".join(shown))
+
+
+class TooLargeError(InvalidRequestError):
+    """Texts that are fine one by one and too long together."""
+
+
+def _without_nul(text: str) -> str:
+    # JSON can say it and no text has it; databases and C libraries further on cannot store it.
+    if (position := text.find("\0")) != -1:
+        raise PydanticCustomError("nul_character", "has a NUL", {"position": position})
+    return text
+
+
+Text = Annotated[str, Field(min_length=1, max_length=MAX_CHARACTERS), AfterValidator(_without_nul)]
 
 
 class ClassificationRequest(BaseModel):
@@ -24,3 +83,86 @@ class ClassificationRequest(BaseModel):
         Field(description="The language of the texts; auto decides for each text by its script."),
     ] = "auto"
     annotations: Annotated[bool, Field(description="Whether to return the tokens of each text.")] = False
+
+
+class AnnotationRequest(BaseModel):
+    """The event of the functions that annotate, as this system's own functions send it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    texts: Annotated[list[Text], Field(min_length=1, max_length=MAX_TEXTS)]
+
+
+def parse_classification(body: bytes) -> ClassificationRequest:
+    """Return the request in a JSON body, in UTF-8.
+
+    Raises:
+        InvalidRequestError: The body is not JSON (saying where) or breaks rules of the contract (naming all).
+        TooLargeError: The texts have more characters together than is allowed.
+    """
+    request = _validated(lambda: ClassificationRequest.model_validate_json(body), ClassificationRequest)
+    _check_size(
+        request.texts,
+        MAX_CHARACTERS_TOGETHER_ANNOTATED if request.annotations else MAX_CHARACTERS_TOGETHER,
+        " with annotations" if request.annotations else "",
+    )
+    return request
+
+
+def parse_annotation(event: object) -> AnnotationRequest:
+    """Return the request in the event of a direct invocation.
+
+    Raises:
+        InvalidRequestError, TooLargeError: As for :func:`parse_classification`.
+    """
+    request = _validated(lambda: AnnotationRequest.model_validate(event), AnnotationRequest)
+    _check_size(request.texts, MAX_CHARACTERS_TOGETHER_ANNOTATED)
+    return request
+
+
+def _validated(validate: Callable[[], _Request], model: type[_Request]) -> _Request:
+    try:
+        return validate()
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        raise InvalidRequestError(
+            [_describe(detail, model) for detail in details], kinds=(detail["type"] for detail in details)
+        ) from None
+
+
+def _check_size(texts: Sequence[str], limit: int, condition: str = "") -> None:
+    together = sum(map(len, texts))
+    if together > limit:
+        raise TooLargeError(
+            [f"texts have {together:,} characters together: at most {limit:,} are allowed{condition}"],
+            kinds=["too_large"],
+        )
+
+
+def _describe(error: ErrorDetails, model: type[BaseModel]) -> str:
+    """Say in the caller's words which field is wrong, what came and what is allowed."""
+    field = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in error["loc"]).removeprefix(".")
+    came = error["input"]
+    return _WORDS.get(error["type"], "{field}: {message}").format(
+        **error.get("ctx", {}),
+        field=_shortened(field) if field else "the body",
+        message=error["msg"],
+        came=_shown(came),
+        size=len(came) if isinstance(came, str | list) else 0,
+        known=", ".join(model.model_fields),
+    )
+
+
+def _shown(value: object) -> str:
+    """Return a value that came as JSON, or only its kind where it is long."""
+    match value:
+        case dict():
+            return "an object"
+        case list():
+            return "a list"
+        case _:
+            return _shortened(json.dumps(value, ensure_ascii=False))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"

@@ -1,0 +1,130 @@
+"""Calls to AWS services: time-outs, repetition and failures, the same for all of them."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from typing import TypeVar
+
+from botocore.config import Config
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    HTTPClientError,
+    IncompleteReadError,
+    ReadTimeoutError,
+)
+
+from text_classification.gateways.errors import (
+    GatewayError,
+    MisconfiguredError,
+    RejectedError,
+    TimedOutError,
+    UnavailableError,
+)
+
+_Answer = TypeVar("_Answer")
+
+_MAX_ATTEMPTS = 4
+_FIRST_PAUSE_SECONDS = 0.2
+_TOO_MANY_REQUESTS = 429
+_SERVER_ERRORS = 500
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TimeBudget:
+    """How long a call may take.
+
+    Args:
+        total_seconds: Connecting, reading and all repetitions together. It stays below the timeout of the
+            function, which leaves time to answer, and that below API Gateway's 29 seconds.
+    """
+
+    total_seconds: float
+
+    @property
+    def connect_seconds(self) -> float:
+        return min(2.0, self.total_seconds / 10)
+
+    @property
+    def attempt_seconds(self) -> float:
+        """The longest that one attempt takes: most of it all, because a model that starts needs its time."""
+        return self.total_seconds * 0.8
+
+    def client_config(self) -> Config:
+        """Return the configuration of a client whose single attempts keep to the budget."""
+        return Config(
+            connect_timeout=self.connect_seconds,
+            read_timeout=self.attempt_seconds - self.connect_seconds,
+            # call_service repeats instead: botocore does not know how much time is left, and repeats calls
+            # that timed out while the model is still at work on them.
+            retries={"mode": "standard", "total_max_attempts": 1},
+        )
+
+
+def call_service(
+    call: Callable[[], _Answer],
+    budget: TimeBudget,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> _Answer:
+    """Return what ``call`` returns, repeating it after failures that may pass, while there is time.
+
+    Args:
+        call: One call of a client that was made with ``budget.client_config()``.
+        budget: How long all of it may take.
+        sleep: Waits between attempts, for the seconds it is given.
+        clock: Tells the time in seconds.
+
+    Raises:
+        GatewayError: The last failure, as one of its kinds.
+    """
+    deadline = clock() + budget.total_seconds
+    for attempt in count(1):
+        try:
+            return call()
+        except (ClientError, HTTPClientError, IncompleteReadError) as error:
+            failure = _failure(error)
+            pause = random.uniform(0, _FIRST_PAUSE_SECONDS * 2**attempt)  # noqa: S311 (jitter, not a secret)
+            may_pass = isinstance(failure, UnavailableError) or isinstance(error, ConnectTimeoutError)
+            in_time = clock() + pause + budget.attempt_seconds <= deadline
+            if attempt == _MAX_ATTEMPTS or not (may_pass and in_time):
+                raise failure from error
+            sleep(pause)
+    raise AssertionError("count() does not end")
+
+
+def _failure(error: ClientError | HTTPClientError | IncompleteReadError) -> GatewayError:
+    match error:
+        case ClientError():
+            return _service_failure(error)
+        case ConnectTimeoutError() | ReadTimeoutError():
+            return TimedOutError("no answer in time", {"error": type(error).__name__})
+        case _:
+            return UnavailableError("no connection", {"error": type(error).__name__, "reason": str(error)})
+
+
+def _service_failure(error: ClientError) -> GatewayError:
+    code = error.response["Error"]["Code"]
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    if code == "ModelError":
+        return _model_failure(error)
+    facts = {"error": code, "status": status, "operation": error.operation_name}
+    if status == _TOO_MANY_REQUESTS or status >= _SERVER_ERRORS or code == "ThrottlingException":
+        return UnavailableError("the service is busy, starting or out of order", facts)
+    # What AWS says of a refused call names roles, actions and resources, and nothing of the payload.
+    return MisconfiguredError(error.response["Error"]["Message"], facts)
+
+
+def _model_failure(error: ClientError) -> GatewayError:
+    """Judge by what the model's container answered; what it said may quote a text, so it is not for the log."""
+    response: dict[str, object] = dict(error.response)
+    status = response.get("OriginalStatusCode")
+    facts = {"error": "ModelError", "model_status": status, "log_stream_arn": response.get("LogStreamArn")}
+    if isinstance(status, int) and (status == _TOO_MANY_REQUESTS or status >= _SERVER_ERRORS):
+        return UnavailableError("the model failed: its own log says why", facts)
+    return RejectedError("the model refused the request", facts, cause=str(response.get("OriginalMessage")))
