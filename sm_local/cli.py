@@ -8,16 +8,18 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated
 
+import boto3
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from sm_client import Classifications, Client
+from sm_client import Classifications, Client, StackNotFoundError
 from sm_client.client import Language, stack_outputs
 from sm_local import deployment, lifecycle, logs
 from sm_local.connection import connect, running_server
 from sm_local.console import console, run, step
-from sm_local.process import DEFAULT_PORT
+from sm_local.errors import LocalAwsError
+from sm_local.ports import DEFAULT_PORT
 from sm_local.project import Project, Stage
 
 
@@ -67,8 +69,7 @@ def deploy(stage: StageOption = Stage.DEV) -> None:
     project = Project.find()
     session = connect(project)
     deployment.deploy(project, stage, session, on_step=step)
-    option = "" if stage is Stage.DEV else f"--stage {stage} "
-    console.print(f"Deployed. Next: `python -m sm_local classify {option}'物流很快，包装也好'`")
+    console.print(f"Deployed. Next: `python -m sm_local classify{_option(stage)} '物流很快，包装也好'`")
 
 
 @app.command(epilog=_examples("status"))
@@ -95,7 +96,8 @@ def classify(
     stage: StageOption = Stage.DEV,
 ) -> None:
     """Classify texts through the deployed API, with a signed request."""
-    client = Client.from_stack(stage.stack_name, connect(Project.find()))
+    session = connect(Project.find())
+    client = Client(_outputs(stage, session)["ApiUrl"], session=session)
     answer = client.classify(texts, _language(language), annotations)
     if as_json:
         typer.echo(json.dumps(asdict(answer), ensure_ascii=False, indent=2))
@@ -126,6 +128,21 @@ def main() -> None:
     sys.exit(run(app))
 
 
+def _option(stage: Stage) -> str:
+    return "" if stage is Stage.DEV else f" --stage {stage}"
+
+
+def _outputs(stage: Stage, session: boto3.Session) -> dict[str, str]:
+    try:
+        return stack_outputs(stage.stack_name, session)
+    except StackNotFoundError as error:
+        names = [stack.name for stack in deployment.stacks(session) if "ApiUrl" in stack.outputs]
+        deployed = f" Deployed: {', '.join(names)}." if names else ""
+        raise LocalAwsError(
+            f"{stage.stack_name} is not deployed: run `python -m sm_local deploy{_option(stage)}`.{deployed}"
+        ) from error
+
+
 def _language(value: str) -> Language:
     match value:
         case "auto" | "en" | "zh":
@@ -139,7 +156,7 @@ def _log_lines(project: Project, source: logs.Source, stage: Stage, *, follow: b
     if source is logs.Source.SERVER:
         return logs.file_lines(project.state.server_log, follow=go_on)
     session = connect(project)
-    outputs = stack_outputs(stage.stack_name, session)
+    outputs = _outputs(stage, session)
     if source is logs.Source.ENDPOINT:
         log = project.state.endpoint_logs / f"{outputs['EndpointName']}.log"
         return logs.file_lines(log, follow=go_on)

@@ -13,6 +13,7 @@ from sm_local.connection import without_aws
 from sm_local.console import console
 from sm_local.errors import LocalAwsError
 from sm_local.logs import file_lines
+from sm_local.ports import choose_port
 from sm_local.process import Server
 from sm_local.project import Project
 
@@ -30,7 +31,7 @@ def ensure_up(project: Project, port: int | None = None) -> Server:
         server = process.find_server(state)
         if server is None:
             process.stop(state)  # what a crash left behind
-            return _start(project, process.choose_port(port))
+            return _start(project, choose_port(port))
         if port not in (None, server.port):
             raise LocalAwsError(
                 f"The local AWS is up already, at port {server.port}: "

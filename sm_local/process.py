@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -26,7 +25,6 @@ from sm_local.state import StateDirectory
 
 OWNER = "SM_LOCAL_OWNER"
 SERVER_MODULE = "sm_local.server"
-DEFAULT_PORT = 47630
 START_TIMEOUT_S = 90.0
 GRACE_S = 10.0
 _POLL_S = 0.2
@@ -186,37 +184,6 @@ def is_running(server: Server) -> bool:
     return process is not None and not _is_zombie(process)
 
 
-def is_free(port: int) -> bool:
-    """Return whether a server could listen on 127.0.0.1 at this port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
-def choose_port(requested: int | None = None) -> int:
-    """Return the port to listen on: as requested, else :data:`DEFAULT_PORT`, else any free one.
-
-    Raises:
-        LocalAwsError: The requested port is taken; says by whom where the system tells.
-    """
-    if requested is not None:
-        if is_free(requested):
-            return requested
-        raise LocalAwsError(
-            f"Port {requested} on 127.0.0.1 is taken{_by_whom(requested)}: stop that, or choose another "
-            "with --port, or leave --port out to get a free one."
-        )
-    if is_free(DEFAULT_PORT):
-        return DEFAULT_PORT
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def exclusive(state: StateDirectory) -> Iterator[None]:
     """Let one process at a time start or stop this local AWS; the others wait."""
@@ -224,20 +191,6 @@ def exclusive(state: StateDirectory) -> Iterator[None]:
     with (state.root / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _by_whom(port: int) -> str:
-    for process in psutil.process_iter():
-        try:
-            taken = any(
-                connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
-                for connection in process.net_connections(kind="tcp")
-            )
-            if taken:
-                return f" by process {process.pid} ({' '.join(process.cmdline())[:100]})"
-        except psutil.Error:  # ended meanwhile, or another user's
-            continue
-    return ""
 
 
 def _end(processes: list[psutil.Process], grace_s: float) -> None:
