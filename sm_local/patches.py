@@ -23,6 +23,7 @@ ResourceHandlers = Mapping[str, Mapping[str, Any]]  # create, update, delete, by
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html
 API_GATEWAY_PAYLOAD_BYTES = 10 * 1024 * 1024
 
+_VALIDATION_ERROR = "validation_error"
 _SESSION_KEY = secrets.token_bytes(32)
 _INVOCATION_PATH = re.compile(r"^/endpoints/(?P<name>[^/]+)/(?:async-)?invocations(?:-response-stream)?/?$")
 
@@ -164,11 +165,51 @@ def check_requests_as_api_gateway_does() -> None:
         if len(body or b"") > API_GATEWAY_PAYLOAD_BYTES:
             return apigateway_v1._gw_error("REQUEST_TOO_LARGE", "Request Too Long")
         content_type = (apigateway_v1._header_ci(headers, "content-type") or "application/json").split(";", 1)[0]
-        if content_type.strip().lower() not in (method.get("requestModels") or {}):
-            method = {**method, "requestModels": {}}
-        return check(method, api_id, request, headers, body, query)
+        model = (method.get("requestModels") or {}).get(content_type.strip().lower())
+        refusal = check(
+            {**method, "requestModels": {content_type: model} if model else {}}, api_id, request, headers, body, query
+        )
+        if refusal is not None and refusal.response_type == "BAD_REQUEST_BODY":
+            request[_VALIDATION_ERROR] = validation_errors(apigateway_v1._model_schema(api_id, model), body)
+        return refusal
 
     apigateway_v1._check_request_validation = check_as_aws_does
+
+
+def say_what_is_wrong_with_a_body() -> None:
+    """MiniStack leaves ``$context.error.validationErrorString`` in gateway responses as it stands: fill it in."""
+    from ministack.services import apigateway_v1
+
+    respond = apigateway_v1._gateway_error_response
+
+    def respond_with_reason(error: Any, request: dict[str, Any]) -> Response:
+        status, headers, body = respond(error, request)
+        reason = json.dumps(request.get(_VALIDATION_ERROR, ""), ensure_ascii=False)[1:-1]
+        return status, headers, body.replace(b"$context.error.validationErrorString", reason.encode())
+
+    apigateway_v1._gateway_error_response = respond_with_reason
+
+
+def validation_errors(schema: dict[str, Any], body: bytes) -> str:
+    """Return what is wrong with a body, in brackets as API Gateway has it, though in other words.
+
+    >>> validation_errors({"properties": {"language": {"enum": ["en", "zh"]}}}, b'{"language": "fr"}')
+    "[language: 'fr' is not one of ['en', 'zh']]"
+    """
+    from jsonschema import Draft4Validator
+
+    try:
+        document = json.loads(body)
+    except (ValueError, TypeError):
+        return "[not a JSON document]"
+    found = []
+    for error in sorted(Draft4Validator(schema).iter_errors(document), key=str):
+        where = ".".join(str(part) for part in error.absolute_path)
+        words = (
+            error.message if len(error.message) < 200 else f"is refused by {error.validator}: {error.validator_value}"
+        )
+        found.append(f"{where}: {words}" if where else words)
+    return f"[{', '.join(found)}]"
 
 
 def answer_without_waiting_for_logs() -> None:
@@ -275,4 +316,5 @@ def apply(sagemaker: ServiceHandler, resource_types: ResourceHandlers) -> None:
     map_execute_api_host()
     keep_request_validators()
     check_requests_as_api_gateway_does()
+    say_what_is_wrong_with_a_body()
     answer_without_waiting_for_logs()

@@ -259,12 +259,12 @@ def test_invoking_an_endpoint_takes_a_permission_for_it(account: Account, sessio
         runtime.invoke_endpoint(EndpointName=other, Body=b"{}", ContentType="application/json")
 
 
-def test_calls_are_answered_while_a_model_is_slow(account: Account, session: boto3.Session) -> None:
+def test_calls_are_answered_while_a_model_is_slow(account: Account) -> None:
     endpoint = account.endpoint(account.model("import time\ntime.sleep(3)\n" + ECHO))
     slowest = 0.0
     while account.sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointStatus"] == "Creating":
         began = time.monotonic()
-        session.client("sts").get_caller_identity()
+        account.iam.list_roles(MaxItems=1)
         slowest = max(slowest, time.monotonic() - began)
     assert slowest < 2.5, "a starting model stalls the whole server"
 

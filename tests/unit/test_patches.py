@@ -28,6 +28,7 @@ def _restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (iam_actions, "extract_resource_arn"),
         (stacks, "_runs_on_worker_thread"),
         (apigateway_v1, "_check_request_validation"),
+        (apigateway_v1, "_gateway_error_response"),
         (lambda_runtime.Worker._drain_stderr_bounded, "__defaults__"),
     ):
         monkeypatch.setattr(module, name, getattr(module, name))
@@ -131,7 +132,7 @@ def test_a_method_keeps_its_request_validator() -> None:
     assert apigateway_v1._request_validators[method["api"]][method["requestValidatorId"]]["validateRequestBody"]
 
 
-def _check(content_type: str, body: bytes) -> Any:
+def _check(content_type: str, body: bytes, request: dict[str, Any] | None = None) -> Any:
     """Let MiniStack check a request against a model that wants an object with `texts`."""
     method = {"requestValidatorId": "v", "requestModels": {"application/json": "M"}}
     schema = {"type": "object", "required": ["texts"]}
@@ -140,7 +141,7 @@ def _check(content_type: str, body: bytes) -> Any:
         mock.patch.object(apigateway_v1, "_model_schema", return_value=schema),
     ):
         return apigateway_v1._check_request_validation(
-            method, "api", mock.Mock(), {"content-type": content_type}, body, {}
+            method, "api", request or {}, {"content-type": content_type}, body, {}
         )
 
 
@@ -161,6 +162,39 @@ def test_only_the_model_of_the_content_type_is_applied() -> None:
 
     assert _check("text/plain", b"{}") is None
     assert _check("application/json; charset=utf-8", b"{}").response_type == "BAD_REQUEST_BODY"
+
+
+def test_a_refused_body_is_told_what_is_wrong_with_it() -> None:
+    request: dict[str, Any] = {
+        "api_id": "api",
+        "stage": {"deploymentId": "d"},
+        "stage_name": "dev",
+        "resource_path": "/",
+        "request_id": "r",
+        "headers": {},
+    }
+    template = '{"detail": "$context.error.validationErrorString"}'
+    custom = {"api": {"d": {"BAD_REQUEST_BODY": {"responseTemplates": {"application/json": template}}}}}
+
+    def answer() -> Any:
+        with mock.patch.object(apigateway_v1, "_deployed_gateway_responses", custom):
+            refusal = _check("application/json", b"[1]", request)
+            return json.loads(apigateway_v1._gateway_error_response(refusal, request)[2])["detail"]
+
+    assert answer() == "$context.error.validationErrorString"
+
+    patches.check_requests_as_api_gateway_does()
+    patches.say_what_is_wrong_with_a_body()
+
+    assert answer() == "[[1] is not of type 'object']"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [(b"{", "[not a JSON document]"), (b"{}", "['texts' is a required property]"), (b"", "[not a JSON document]")],
+)
+def test_what_is_wrong_with_a_body_is_said_in_brackets(body: bytes, words: str) -> None:
+    assert patches.validation_errors({"type": "object", "required": ["texts"]}, body) == words
 
 
 def test_a_silent_function_is_not_waited_for() -> None:
