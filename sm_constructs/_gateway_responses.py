@@ -29,7 +29,7 @@ _RESPONSES: dict[str, tuple[int, str]] = {
     "AUTHORIZER_CONFIGURATION_ERROR": (500, _MESSAGE),
     "AUTHORIZER_FAILURE": (500, _MESSAGE),
     # API Gateway escapes the quotes in it, but does not put it in quotes.
-    "BAD_REQUEST_BODY": (400, '"the body is not as it must be: $context.error.validationErrorString"'),
+    "BAD_REQUEST_BODY": (400, '"the body does not fit its JSON schema: $context.error.validationErrorString"'),
     "BAD_REQUEST_PARAMETERS": (400, _MESSAGE),
     # Signatures that cannot be read and keys that do not exist. Types with a status of their own keep theirs.
     "DEFAULT_4XX": (403, _MESSAGE),

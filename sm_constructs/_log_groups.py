@@ -8,8 +8,8 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-EXECUTION_LOGS = "API-Gateway-Execution-Logs_"
-"""What API Gateway, which picks it, begins the name of an API's execution log group with."""
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html
+_EXECUTION_LOGS = "API-Gateway-Execution-Logs_"
 
 
 def log_group(
@@ -19,7 +19,7 @@ def log_group(
     retention: logs.RetentionDays,
     removal_policy: RemovalPolicy,
     encryption_key: kms.IKey | None,
-    name: str | None = None,
+    execution_logs_of: str | None = None,
 ) -> logs.LogGroup:
     """Define a log group, and let CloudWatch Logs encrypt it with the key.
 
@@ -29,33 +29,33 @@ def log_group(
         retention: How long logs are kept.
         removal_policy: What happens to the logs when the stack is deleted.
         encryption_key: The key; an imported one's policy is its owner's concern. None: CloudWatch's own key.
-        name: For a log group whose name its writer picks. When omitted: CloudFormation makes one up.
+        execution_logs_of: The stage of a REST API, as ``api-id/stage-name``: API Gateway picks the name of its
+            execution log group. When omitted: the log group is somebody else's, and CloudFormation names it.
     """
     if encryption_key is not None:
-        _allow_log_groups(scope, encryption_key)
+        # A pattern instead of the ARN, because the key exists before the log group; CloudFormation begins the
+        # names that it makes with the stack's.
+        prefix = f"{Stack.of(scope).stack_name}-" if execution_logs_of is None else _EXECUTION_LOGS
+        _allow_log_groups(scope, encryption_key, prefix)
     return logs.LogGroup(
         scope,
         construct_id,
         encryption_key=encryption_key,
-        log_group_name=name,
+        log_group_name=None if execution_logs_of is None else f"{_EXECUTION_LOGS}{execution_logs_of}",
         removal_policy=removal_policy,
         retention=retention,
     )
 
 
-def _allow_log_groups(scope: Construct, key: kms.IKey) -> None:
-    """Let CloudWatch Logs use the key for this stack's log groups; the same statement is added but once."""
+def _allow_log_groups(scope: Construct, key: kms.IKey, name_prefix: str) -> None:
+    """Let CloudWatch Logs use the key for log groups that are named so; CDK keeps one of equal statements."""
     stack = Stack.of(scope)
-    # Patterns instead of ARNs: the key exists before the log groups, whose names begin with the stack's.
-    log_groups = [
-        stack.format_arn(
-            service="logs",
-            resource="log-group",
-            resource_name=f"{name}*",
-            arn_format=ArnFormat.COLON_RESOURCE_NAME,
-        )
-        for name in (f"{stack.stack_name}-", EXECUTION_LOGS)
-    ]
+    log_groups = stack.format_arn(
+        service="logs",
+        resource="log-group",
+        resource_name=f"{name_prefix}*",
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
     key.add_to_resource_policy(
         iam.PolicyStatement(

@@ -18,7 +18,7 @@ from constructs import Construct
 
 from sm_constructs._function import RuntimeFunction, function_problems
 from sm_constructs._gateway_responses import add_problem_responses
-from sm_constructs._log_groups import EXECUTION_LOGS, log_group
+from sm_constructs._log_groups import log_group
 from sm_constructs._sources import source_directory
 from sm_constructs._validation import Problems
 from sm_constructs.lambda_platform import LambdaPlatform
@@ -147,14 +147,14 @@ class ClassificationApi(Construct):
         )
         problems.raise_for(self)
 
-        def make_log_group(log_group_id: str, name: str | None = None) -> logs.LogGroup:
+        def make_log_group(log_group_id: str, execution_logs_of: str | None = None) -> logs.LogGroup:
             return log_group(
                 self,
                 log_group_id,
-                name=name,
                 retention=log_retention,
                 removal_policy=removal_policy,
                 encryption_key=encryption_key,
+                execution_logs_of=execution_logs_of,
             )
 
         self.rest_api: apigateway.RestApi = self._rest_api(
@@ -162,7 +162,7 @@ class ClassificationApi(Construct):
         )
         # Made before the stage, or API Gateway makes it, unencrypted and kept for ever.
         self.rest_api.deployment_stage.node.add_dependency(
-            make_log_group("ExecutionLogs", f"{EXECUTION_LOGS}{self.rest_api.rest_api_id}/{stage_name}")
+            make_log_group("ExecutionLogs", f"{self.rest_api.rest_api_id}/{stage_name}")
         )
         self.classify_function: lambda_.Function = RuntimeFunction(
             self,
@@ -170,7 +170,7 @@ class ClassificationApi(Construct):
             handler="text_classification.handlers.classify.handler",
             service="classify",
             layers=["core"],
-            environment=_environment(endpoint, preprocessor),
+            environment=_environment(endpoint, preprocessor, timeout),
             memory_size_mb=memory_size_mb,
             timeout=timeout,
             reserved_concurrent_executions=reserved_concurrent_executions,
@@ -217,9 +217,7 @@ class ClassificationApi(Construct):
 
     def _method(self, authorization: apigateway.AuthorizationType | apigateway.IAuthorizer) -> apigateway.Method:
         authorization_type, authorizer = (
-            (authorization, None)
-            if isinstance(authorization, apigateway.AuthorizationType)
-            else (None, authorization)
+            (authorization, None) if isinstance(authorization, apigateway.AuthorizationType) else (None, authorization)
         )
         resource = self.rest_api.root.add_resource("v1").add_resource("classifications")
         return resource.add_method(
@@ -253,10 +251,14 @@ class ClassificationApi(Construct):
         return apigateway.Model.from_model_name(self, "RequestModelName", model.ref)
 
 
-def _environment(endpoint: sagemaker.IEndpoint, preprocessor: TextPreprocessor | None) -> dict[str, str]:
+def _environment(
+    endpoint: sagemaker.IEndpoint, preprocessor: TextPreprocessor | None, timeout: Duration
+) -> dict[str, str]:
     functions = preprocessor.functions if preprocessor else {}
     return {
         "ENDPOINT_NAME": endpoint.endpoint_name,
+        # Of the function's time a seventh, 4 of 28 seconds, is left to read the request and to answer.
+        "ENDPOINT_TIMEOUT_SECONDS": f"{timeout.to_seconds() * 6 / 7:.1f}",
         **{
             f"PREPROCESSOR_FUNCTION_{language.upper()}": function.function_name
             for language, function in functions.items()

@@ -1,0 +1,101 @@
+"""Everything that differs between the stages of a deployment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_logs as logs
+
+from sm_constructs.endpoint import RealTime, Serverless
+from sm_constructs.errors import InvalidPropsError
+from sm_constructs.monitoring import ApiThresholds, EndpointThresholds
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageConfig:
+    """Define one stage of :class:`~sm_constructs.TextClassification`: every choice that differs between stages.
+
+    Args:
+        name: The stage's name, also the first part of the API's paths.
+        variant: How the endpoint serves the model.
+        customer_managed_key: Whether data, logs and notifications are encrypted with a KMS key of the stack's own,
+            unless one is handed in.
+        removal_policy: What happens to data, logs and the key when the stack is deleted.
+        termination_protection: Whether CloudFormation refuses to delete the stack.
+        log_retention: How long logs of functions and of the API are kept.
+        noncurrent_version_days: How many days overwritten and deleted artifacts can be brought back.
+        access_log_days: How many days the access logs of the artifacts are kept.
+        throttling_rate_limit: Requests per second that the API takes lastingly, from all callers together.
+        throttling_burst_limit: Requests that it takes at the same time, before the rate limit counts.
+        api_thresholds: When the API's alarms go off.
+        endpoint_thresholds: When the endpoint's alarms go off.
+
+    >>> from dataclasses import replace
+    >>> staging = replace(PROD, name="staging", variant=RealTime(instance_type="ml.m5.large", instance_count=1))
+    >>> staging.customer_managed_key
+    True
+    """
+
+    name: str
+    variant: RealTime | Serverless
+    customer_managed_key: bool
+    removal_policy: RemovalPolicy
+    termination_protection: bool
+    log_retention: logs.RetentionDays
+    noncurrent_version_days: int
+    access_log_days: int
+    throttling_rate_limit: int
+    throttling_burst_limit: int
+    api_thresholds: ApiThresholds
+    endpoint_thresholds: EndpointThresholds
+
+    @classmethod
+    def named(cls, name: str) -> StageConfig:
+        """Return :data:`DEV` or :data:`PROD` by its name.
+
+        Raises:
+            InvalidPropsError: There is no such stage.
+
+        >>> StageConfig.named("dev") is DEV
+        True
+        """
+        stages = {stage.name: stage for stage in (DEV, PROD)}
+        if name not in stages:
+            choices = ", ".join(repr(choice) for choice in stages)
+            raise InvalidPropsError("StageConfig", [f"stage is {name!r}: must be one of {choices}"])
+        return stages[name]
+
+
+DEV = StageConfig(
+    name="dev",
+    variant=Serverless(),
+    customer_managed_key=False,
+    removal_policy=RemovalPolicy.DESTROY,
+    termination_protection=False,
+    log_retention=logs.RetentionDays.ONE_WEEK,
+    noncurrent_version_days=7,
+    access_log_days=30,
+    throttling_rate_limit=20,
+    throttling_burst_limit=40,
+    # A serverless endpoint that nobody called for a while starts within the call.
+    api_thresholds=ApiThresholds(latency_p99=Duration.seconds(20)),
+    endpoint_thresholds=EndpointThresholds(),
+)
+"""Costs next to nothing while nobody uses it, and leaves nothing behind."""
+
+PROD = StageConfig(
+    name="prod",
+    variant=RealTime(instance_type="ml.m5.large", instance_count=2),
+    customer_managed_key=True,
+    removal_policy=RemovalPolicy.RETAIN,
+    termination_protection=True,
+    log_retention=logs.RetentionDays.ONE_YEAR,
+    noncurrent_version_days=90,
+    access_log_days=365,
+    throttling_rate_limit=200,
+    throttling_burst_limit=400,
+    api_thresholds=ApiThresholds(server_error_rate=0.01, latency_p99=Duration.seconds(2)),
+    endpoint_thresholds=EndpointThresholds(server_error_rate=0.01, model_latency=Duration.seconds(1)),
+)
+"""Two instances in two availability zones, a key of its own, and nothing is deleted with the stack."""

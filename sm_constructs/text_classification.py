@@ -1,0 +1,211 @@
+"""The whole system: a model, served and watched behind an API."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from aws_cdk import CfnOutput, Duration, Environment, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_kms as kms
+from constructs import Construct
+
+from sm_constructs.api import ClassificationApi
+from sm_constructs.endpoint import Endpoint, RealTime, Serverless
+from sm_constructs.lambda_platform import LambdaPlatform
+from sm_constructs.model import Framework, Model, ModelData
+from sm_constructs.monitoring import Monitoring
+from sm_constructs.preprocessing import TextPreprocessor
+from sm_constructs.stages import DEV, StageConfig
+from sm_constructs.storage import ArtifactStore
+
+
+class TextClassification(Construct):
+    """Define everything that classifies texts: artifacts, model, endpoint, preprocessing, API and monitoring.
+
+    Args:
+        scope: The parent construct.
+        construct_id: The id within the parent.
+        model_data: The model's archive.
+        framework: The container that serves it. When omitted: AWS's scikit-learn image.
+        stage: What differs between stages. When omitted: :data:`~sm_constructs.DEV`.
+        vpc: The VPC that functions and model containers run in, in its private subnets; from there they reach
+            Lambda, SageMaker, S3, ECR and CloudWatch Logs through its endpoints or a NAT gateway. A serverless
+            endpoint runs in none and refuses it. When omitted: the networks of AWS's services.
+        encryption_key: The KMS key for artifacts, endpoint volumes, function environments, logs and alarm
+            notifications. When omitted: one that is rotated yearly, where the stage says so, else keys that AWS
+            manages.
+        lambda_platform: Python version and architecture of the functions. When omitted: Python 3.13 on arm64.
+
+    Attributes:
+        encryption_key: The key that was handed in or made; None where AWS's own keys are used.
+        artifacts: The store of data sets, models and results.
+        model: The model.
+        endpoint: The endpoint that serves it.
+        preprocessor: The functions that find the words of texts.
+        api: The API.
+        monitoring: Alarms on all of them, their topic and the dashboard.
+
+    Raises:
+        InvalidPropsError: Arguments that AWS would refuse; or something that has to be built before synth is
+            missing, with the command that does it.
+
+    Example: ``docs/examples/text_classification.py``.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        model_data: ModelData,
+        framework: Framework | None = None,
+        stage: StageConfig = DEV,
+        vpc: ec2.IVpc | None = None,
+        encryption_key: kms.IKey | None = None,
+        lambda_platform: LambdaPlatform | None = None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.encryption_key: kms.IKey | None = encryption_key or self._own_key(stage)
+        self.artifacts = ArtifactStore(
+            self,
+            "Artifacts",
+            encryption_key=self.encryption_key,
+            removal_policy=stage.removal_policy,
+            noncurrent_version_expiration=Duration.days(stage.noncurrent_version_days),
+            access_log_expiration=Duration.days(stage.access_log_days),
+        )
+        self.model = Model(self, "Model", data=model_data, framework=framework or Framework.scikit_learn(), vpc=vpc)
+        self.endpoint = Endpoint(
+            self,
+            "Endpoint",
+            model=self.model,
+            variant=stage.variant,
+            encryption_key=_volume_key(stage.variant, self.encryption_key),
+        )
+        self.preprocessor = TextPreprocessor(
+            self,
+            "Preprocessor",
+            log_retention=stage.log_retention,
+            removal_policy=stage.removal_policy,
+            vpc=vpc,
+            encryption_key=self.encryption_key,
+            lambda_platform=lambda_platform,
+        )
+        self.api = ClassificationApi(
+            self,
+            "Api",
+            endpoint=self.endpoint,
+            preprocessor=self.preprocessor,
+            stage_name=stage.name,
+            throttling_rate_limit=stage.throttling_rate_limit,
+            throttling_burst_limit=stage.throttling_burst_limit,
+            log_retention=stage.log_retention,
+            removal_policy=stage.removal_policy,
+            vpc=vpc,
+            encryption_key=self.encryption_key,
+            lambda_platform=lambda_platform,
+        )
+        self.monitoring = self._monitoring(stage)
+
+    def _own_key(self, stage: StageConfig) -> kms.Key | None:
+        if not stage.customer_managed_key:
+            return None
+        return kms.Key(
+            self,
+            "Key",
+            description=f"Encrypts the data of {self.node.path}",
+            enable_key_rotation=True,
+            removal_policy=stage.removal_policy,
+        )
+
+    def _monitoring(self, stage: StageConfig) -> Monitoring:
+        monitoring = Monitoring(self, "Monitoring", encryption_key=self.encryption_key)
+        monitoring.monitor_api(self.api.rest_api, thresholds=stage.api_thresholds)
+        monitoring.monitor_function(self.api.classify_function, name="Classify")
+        for language, function in self.preprocessor.functions.items():
+            monitoring.monitor_function(function, name=f"Annotate{language.capitalize()}")
+        monitoring.monitor_endpoint(
+            self.endpoint,
+            variant_name=stage.variant.variant_name,
+            thresholds=stage.endpoint_thresholds,
+        )
+        return monitoring
+
+
+class TextClassificationStack(Stack):
+    """Define a stack with one :class:`TextClassification`, and with outputs that its clients find it by.
+
+    The outputs are ``ApiUrl``, ``EndpointName``, ``ArtifactBucketName``, ``AlarmTopicArn``, ``DashboardName`` and
+    ``ClassifyFunctionName``.
+
+    Args:
+        scope: The app, or a stage of it.
+        construct_id: The id, and the stack's name.
+        model_data: The model's archive.
+        framework: The container that serves it. When omitted: AWS's scikit-learn image.
+        stage: What differs between stages. When omitted: :data:`~sm_constructs.DEV`.
+        vpc: As for :class:`TextClassification`.
+        encryption_key: As for :class:`TextClassification`.
+        lambda_platform: As for :class:`TextClassification`.
+        env: Account and region. When omitted: those that the template is deployed to.
+
+    Attributes:
+        text_classification: What the stack holds.
+
+    Raises:
+        InvalidPropsError: As for :class:`TextClassification`.
+
+    Example: ``docs/examples/text_classification_stack.py``.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        model_data: ModelData,
+        framework: Framework | None = None,
+        stage: StageConfig = DEV,
+        vpc: ec2.IVpc | None = None,
+        encryption_key: kms.IKey | None = None,
+        lambda_platform: LambdaPlatform | None = None,
+        env: Environment | None = None,
+    ) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            description=f"Text classification, stage {stage.name}",
+            env=env,
+            termination_protection=stage.termination_protection,
+        )
+        self.text_classification = TextClassification(
+            self,
+            "TextClassification",
+            model_data=model_data,
+            framework=framework,
+            stage=stage,
+            vpc=vpc,
+            encryption_key=encryption_key,
+            lambda_platform=lambda_platform,
+        )
+        system = self.text_classification
+        for output, value in {
+            "ApiUrl": system.api.api_url,
+            "EndpointName": system.endpoint.endpoint_name,
+            "ArtifactBucketName": system.artifacts.bucket.bucket_name,
+            "AlarmTopicArn": system.monitoring.topic.topic_arn,
+            "DashboardName": system.monitoring.dashboard.dashboard_name,
+            "ClassifyFunctionName": system.api.classify_function.function_name,
+        }.items():
+            CfnOutput(self, output, value=value)
+
+
+def _volume_key(variant: RealTime | Serverless, key: kms.IKey | None) -> kms.IKey | None:
+    """Return the key for the endpoint's volumes, where it has volumes that take one."""
+    match variant:
+        case RealTime():
+            return None if variant.has_local_storage else key
+        case Serverless():
+            return None
+        case _:
+            assert_never(variant)
