@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -77,7 +78,8 @@ def _deploy_arguments(project: Project, stage: Stage) -> list[str]:
         "deploy",
         stage.stack_name,
         "--require-approval=never",
-        f"--build={sys.executable} -m sm_constructs bundle --platform local",
+        f"--build={shlex.quote(sys.executable)} -m sm_constructs bundle --platform local",
+        "--context=lambda_platform=local",
         f"--context=stage={stage}",
         f"--output={project.state.root / 'cdk.out'}",
     ]

@@ -1,0 +1,299 @@
+"""The checks before a deployment, on answers in the shapes that AWS's API reference gives."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import NoCredentialsError
+
+from sm_local import preflight
+from sm_local.assembly import Requirements
+from sm_local.errors import LocalAwsError
+from sm_local.preflight import Finding, Verdict, check
+
+SERVERLESS = {"ModelName": "m", "ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 5}}
+REAL_TIME = {"ModelName": "m", "InstanceType": "ml.m6g.large", "InitialInstanceCount": 2}
+STAGE_WITH_LOGS = {"Type": "AWS::ApiGateway::Stage", "Properties": {"AccessLogSetting": {"Format": "{}"}}}
+NEEDS = Requirements(
+    bootstrap_parameter="/cdk-bootstrap/hnb659fds/version",
+    bootstrap_version=6,
+    instances={"ml.m6g.large": 2},
+    serverless_concurrency=5,
+    api_logs=True,
+)
+IDENTITY = (
+    "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::111122223333:user/me</Arn>"
+    "<UserId>AIDA</UserId><Account>111122223333</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
+)
+QUOTAS = [
+    ("L-11111111", "ml.m6g.large for endpoint usage", 4.0),
+    ("L-22222222", "ml.m6g.large for transform job usage", 0.0),
+    ("L-96300102", "Maximum total concurrency that can be allocated across all serverless endpoints", 10.0),
+]
+
+
+class Aws:
+    """Answers each operation with a status and a body, before anything is sent."""
+
+    def __init__(self) -> None:
+        keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
+        self.session = boto3.Session(region_name="eu-west-1", **keys)
+        self.answers: dict[str, tuple[int, str]] = {}
+        self.session.events.register("before-send", self._answer)  # type: ignore[arg-type]
+        self.session.events.register("before-call", self._note)
+        self.operation = ""
+        self.say("GetCallerIdentity", IDENTITY)
+        self.say("GetParameter", {"Parameter": {"Name": "n", "Value": "28"}})
+        self.quotas(*QUOTAS)
+        self.say("GetAccount", {"cloudwatchRoleArn": "arn:aws:iam::111122223333:role/logs"})
+
+    def say(self, operation: str, body: object, status: int = 200) -> None:
+        self.answers[operation] = (status, body if isinstance(body, str) else json.dumps(body))
+
+    def deny(self, *operations: str) -> None:
+        for operation in operations:
+            self.say(operation, {"__type": "AccessDeniedException", "message": f"no {operation}"}, 400)
+
+    def quotas(self, *quotas: tuple[str, str, float], defaults: tuple[tuple[str, str, float], ...] = ()) -> None:
+        for operation, values in (("ListServiceQuotas", quotas), ("ListAWSDefaultServiceQuotas", defaults)):
+            rows = [{"QuotaCode": code, "QuotaName": name, "Value": value} for code, name, value in values]
+            self.say(operation, {"Quotas": rows})
+
+    def findings(self, requirements: Requirements = NEEDS) -> dict[str, Finding]:
+        return {finding.subject: finding for finding in check(requirements, self.session)}
+
+    def _note(self, model: Any, **_rest: object) -> None:
+        self.operation = model.name
+
+    def _answer(self, request: AWSPreparedRequest, **_rest: object) -> AWSResponse:
+        status, body = self.answers[self.operation]
+        return AWSResponse(request.url, status, HTTPHeaders(), RawBody(body.encode()))
+
+
+class RawBody(io.BytesIO):
+    def stream(self) -> Iterator[bytes]:
+        yield self.read()
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    return Aws()
+
+
+def test_an_account_that_has_everything_is_ready(aws: Aws) -> None:
+    findings = aws.findings()
+    assert {finding.verdict for finding in findings.values()} == {Verdict.READY}
+    assert list(findings) == [
+        "credentials",
+        "CDK bootstrap",
+        "SageMaker quota: ml.m6g.large for endpoint usage",
+        "SageMaker quota: total concurrency across all serverless endpoints",
+        "API Gateway's log role",
+    ]
+    assert "111122223333" in findings["credentials"].detail
+    assert not any(finding.remedy for finding in findings.values())
+
+
+def test_without_credentials_nothing_else_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    (finding,) = check(NEEDS, boto3.Session(region_name="eu-west-1"))
+    assert finding.verdict is Verdict.MISSING
+    assert str(NoCredentialsError()) in finding.detail
+    assert any("aws configure" in command for command in finding.remedy)
+
+
+def test_expired_credentials_are_missing_credentials(aws: Aws) -> None:
+    error = "<Code>ExpiredToken</Code><Message>The security token is expired</Message>"
+    aws.say("GetCallerIdentity", f"<ErrorResponse><Error>{error}</Error></ErrorResponse>", 403)
+    (finding,) = aws.findings().values()
+    assert (finding.subject, finding.verdict) == ("credentials", Verdict.MISSING)
+    assert "expired" in finding.detail
+
+
+def test_without_a_region_it_says_how_to_set_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    (finding,) = check(NEEDS, boto3.Session())
+    assert (finding.subject, finding.verdict) == ("region", Verdict.MISSING)
+    assert "AWS_REGION" in finding.remedy[0]
+
+
+def test_an_account_without_bootstrap_is_told_the_command(aws: Aws) -> None:
+    aws.say("GetParameter", {"__type": "ParameterNotFound", "message": ""}, 400)
+    finding = aws.findings()["CDK bootstrap"]
+    assert finding.verdict is Verdict.MISSING
+    assert finding.remedy[0].endswith("sm_local.cdk bootstrap aws://111122223333/eu-west-1")
+
+
+def test_an_old_bootstrap_is_not_enough(aws: Aws) -> None:
+    aws.say("GetParameter", {"Parameter": {"Name": "n", "Value": "5"}})
+    finding = aws.findings()["CDK bootstrap"]
+    assert finding.verdict is Verdict.MISSING
+    assert "version 5, at least 6" in finding.detail
+
+
+def test_too_small_a_quota_is_told_the_command_to_raise_it(aws: Aws) -> None:
+    aws.quotas(("L-11111111", "ml.m6g.large for endpoint usage", 1.0), QUOTAS[2])
+    finding = aws.findings()["SageMaker quota: ml.m6g.large for endpoint usage"]
+    assert finding.verdict is Verdict.MISSING
+    assert finding.detail == "1, 2 needed"
+    assert "--quota-code L-11111111 --desired-value 2" in finding.remedy[0]
+
+
+def test_a_serverless_endpoint_has_a_quota_of_its_own(aws: Aws) -> None:
+    aws.quotas(QUOTAS[0], (*QUOTAS[2][:2], 4.0))
+    findings = aws.findings()
+    assert findings["SageMaker quota: ml.m6g.large for endpoint usage"].verdict is Verdict.READY
+    serverless = findings["SageMaker quota: total concurrency across all serverless endpoints"]
+    assert (serverless.verdict, serverless.detail) == (Verdict.MISSING, "4, 5 needed")
+
+
+def test_the_accounts_own_value_counts_before_the_default(aws: Aws) -> None:
+    aws.quotas(*QUOTAS, defaults=(("L-11111111", "ml.m6g.large for endpoint usage", 0.0),))
+    assert aws.findings()["SageMaker quota: ml.m6g.large for endpoint usage"].verdict is Verdict.READY
+
+
+def test_a_quota_that_was_never_raised_is_read_from_the_defaults(aws: Aws) -> None:
+    aws.quotas(QUOTAS[2], defaults=(("L-11111111", "ml.m6g.large for endpoint usage", 0.0),))
+    finding = aws.findings()["SageMaker quota: ml.m6g.large for endpoint usage"]
+    assert (finding.verdict, finding.detail) == (Verdict.MISSING, "0, 2 needed")
+
+
+def test_a_quota_that_is_not_listed_is_unknown(aws: Aws) -> None:
+    aws.quotas()
+    assert aws.findings()["SageMaker quota: ml.m6g.large for endpoint usage"].verdict is Verdict.UNKNOWN
+
+
+def test_no_quota_is_asked_for_where_no_endpoint_is_deployed(aws: Aws) -> None:
+    aws.deny("ListServiceQuotas")
+    none = Requirements(
+        bootstrap_parameter="p", bootstrap_version=6, instances={}, serverless_concurrency=0, api_logs=False
+    )
+    assert list(aws.findings(none)) == ["credentials", "CDK bootstrap"]
+
+
+def test_a_missing_log_role_is_told_the_commands_to_make_it(aws: Aws) -> None:
+    aws.say("GetAccount", {"throttleSettings": {"burstLimit": 5000, "rateLimit": 10000}})
+    finding = aws.findings()["API Gateway's log role"]
+    assert finding.verdict is Verdict.MISSING
+    create, attach, update = finding.remedy
+    trust = json.loads(create.split("'")[1])
+    assert trust["Statement"][0]["Principal"] == {"Service": "apigateway.amazonaws.com"}
+    assert "AmazonAPIGatewayPushToCloudWatchLogs" in attach
+    role = create.split("--role-name ")[1].split()[0]
+    assert update.endswith(f"path=/cloudwatchRoleArn,value=arn:aws:iam::111122223333:role/{role}")
+
+
+def test_what_may_not_be_looked_at_is_unknown_and_not_missing(aws: Aws) -> None:
+    aws.deny("GetParameter", "ListServiceQuotas", "GetAccount")
+    findings = aws.findings()
+    assert findings.pop("credentials").verdict is Verdict.READY
+    assert len(findings) == 4
+    assert {finding.verdict for finding in findings.values()} == {Verdict.UNKNOWN}
+    assert "no GetParameter" in findings["CDK bootstrap"].detail
+
+
+def test_the_requirements_are_read_from_the_synthesized_templates(tmp_path: Path) -> None:
+    _assembly(tmp_path, _config(REAL_TIME, REAL_TIME), _config(SERVERLESS), STAGE_WITH_LOGS)
+    assert Requirements.of(tmp_path) == Requirements(
+        bootstrap_parameter="/cdk-bootstrap/hnb659fds/version",
+        bootstrap_version=6,
+        instances={"ml.m6g.large": 4},
+        serverless_concurrency=5,
+        api_logs=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("resources", "needed"),
+    [
+        ([{"Type": "AWS::ApiGateway::Stage", "Properties": {}}], False),
+        (
+            [{"Type": "AWS::ApiGateway::Stage", "Properties": {"MethodSettings": [{"LoggingLevel": "OFF"}]}}],
+            False,
+        ),
+        (
+            [{"Type": "AWS::ApiGateway::Stage", "Properties": {"MethodSettings": [{"LoggingLevel": "INFO"}]}}],
+            True,
+        ),
+        ([STAGE_WITH_LOGS, {"Type": "AWS::ApiGateway::Account"}], False),
+    ],
+)
+def test_a_log_role_is_needed_where_an_api_logs_and_the_stack_sets_none(
+    tmp_path: Path, resources: list[dict[str, Any]], needed: bool
+) -> None:
+    _assembly(tmp_path, *resources)
+    assert Requirements.of(tmp_path).api_logs is needed
+
+
+def test_nothing_synthesized_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(LocalAwsError, match="run `make synth`"):
+        preflight.preflight(tmp_path)
+
+
+def test_it_prints_the_findings_and_fails_when_something_is_missing(
+    aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _assembly(tmp_path, _config(REAL_TIME))
+    monkeypatch.setattr(boto3, "Session", lambda: aws.session)
+    assert preflight.main([str(tmp_path)]) == 0
+    assert "ok       CDK bootstrap: version 28" in capsys.readouterr().out
+    aws.say("GetParameter", {"__type": "ParameterNotFound", "message": ""}, 400)
+    assert preflight.main([str(tmp_path)]) == 1
+    printed = capsys.readouterr()
+    assert "missing  CDK bootstrap" in printed.out
+    assert "bootstrap aws://111122223333/eu-west-1" in printed.out
+    assert "Not deployed, because of: CDK bootstrap." in printed.err
+
+
+def test_what_could_not_be_checked_does_not_stop_the_deployment(
+    aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _assembly(tmp_path, _config(REAL_TIME))
+    monkeypatch.setattr(boto3, "Session", lambda: aws.session)
+    aws.deny("GetParameter", "ListServiceQuotas", "GetAccount")
+    assert preflight.main([str(tmp_path)]) == 0
+
+
+def test_a_profile_that_does_not_exist_is_said_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _assembly(tmp_path, _config(REAL_TIME))
+    monkeypatch.setenv("AWS_PROFILE", "no-such-profile")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    assert preflight.main([str(tmp_path)]) == 1
+    assert "no-such-profile" in capsys.readouterr().err
+
+
+def _config(*variants: dict[str, Any]) -> dict[str, Any]:
+    return {"Type": "AWS::SageMaker::EndpointConfig", "Properties": {"ProductionVariants": list(variants)}}
+
+
+def _assembly(directory: Path, *resources: dict[str, Any]) -> None:
+    template = {"Resources": {f"R{number}": resource for number, resource in enumerate(resources)}}
+    (directory / "Stack.template.json").write_text(json.dumps(template))
+    properties = {
+        "templateFile": "Stack.template.json",
+        "requiresBootstrapStackVersion": 6,
+        "bootstrapStackVersionSsmParameter": "/cdk-bootstrap/hnb659fds/version",
+    }
+    artifacts = {
+        "Stack.assets": {"type": "cdk:asset-manifest", "properties": {"file": "Stack.assets.json"}},
+        "Stack": {"type": "aws:cloudformation:stack", "properties": properties},
+    }
+    (directory / "manifest.json").write_text(json.dumps({"artifacts": artifacts}))
