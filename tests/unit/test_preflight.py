@@ -44,8 +44,7 @@ class Aws:
     """Answers each operation with a status and a body, before anything is sent."""
 
     def __init__(self) -> None:
-        keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
-        self.session = boto3.Session(region_name="eu-west-1", **keys)
+        self.session = boto3.Session("AKIA", "secret", region_name="eu-west-1")
         self.answers: dict[str, tuple[int, str]] = {}
         self.session.events.register("before-send", self._answer)  # type: ignore[arg-type]
         self.session.events.register("before-call", self._note)
