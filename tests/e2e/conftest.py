@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
+import ssl
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 
-from sm_local import process
+from sm_client import Client
+from sm_client._transport import Retries
+from sm_client.client import stack_outputs
+from sm_local import ports, process
 from sm_local.cdk import cdk_command, tool_environment
 from sm_local.connection import without_aws
 from sm_local.project import Project
 from sm_local.state import ACCOUNT, REGION, StateDirectory, client_environment
+from tests.tiny_model import train_tiny_model
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,12 +60,79 @@ class LocalAws:
             check=False,
         )
 
+    def deploy(self, model: Path, stage: str = "dev") -> subprocess.CompletedProcess[str]:
+        """Deploy the project's app with a model, for the Python that runs here."""
+        return self.cdk(
+            "deploy",
+            f"TextClassification-{stage}",
+            "--require-approval=never",
+            f"--build={sys.executable} -m sm_constructs bundle --platform local",
+            "--context=lambda_platform=local",
+            f"--context=stage={stage}",
+            f"--context=model={model}",
+            f"--output={self.state.root / f'cdk.out.{stage}'}",
+        )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A deployed stack.
+
+    Args:
+        name: Its name.
+        outputs: By logical id.
+        model_version: The version of the model it was deployed with.
+    """
+
+    name: str
+    outputs: Mapping[str, str]
+    model_version: str
+
+    def client(self) -> Client:
+        """Return a client that never tries twice, so that no failure goes unseen."""
+        return Client(self.outputs["ApiUrl"], retries=Retries(attempts=1))
+
+    def post(self, body: bytes, headers: Mapping[str, str], *, signed: bool = True) -> Answer:
+        """Send any bytes with any headers and return the answer, whatever it is."""
+        api, aws = urlsplit(self.outputs["ApiUrl"] + "v1/classifications"), urlsplit(os.environ["AWS_ENDPOINT_URL"])
+        request = AWSRequest(
+            method="POST",
+            url=f"{aws.scheme}://{aws.netloc}{api.path}",
+            data=body,
+            headers={"Host": api.netloc, **headers},
+        )
+        credentials = boto3.Session().get_credentials()
+        assert credentials is not None
+        if signed:
+            SigV4Auth(credentials.get_frozen_credentials(), "execute-api", REGION).add_auth(request)
+        context = ssl.create_default_context(cafile=os.environ["AWS_CA_BUNDLE"])
+        connection = http.client.HTTPSConnection(aws.netloc, context=context, timeout=60)
+        try:
+            connection.request("POST", api.path, body=body, headers=dict(request.headers.items()))
+            response = connection.getresponse()
+            return Answer(response.status, dict(response.headers.items()), response.read())
+        finally:
+            connection.close()
+
 
 @pytest.fixture(scope="session")
 def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
     """Start the local AWS, bootstrap it, and make this process its client."""
     state = StateDirectory(tmp_path_factory.mktemp("local-aws"))
-    server = process.start_server(state, process.choose_port(), tool_environment(without_aws(os.environ)))
+    server = process.start_server(state, ports.free_port(), tool_environment(without_aws(os.environ)))
     aws = LocalAws(state, server.port)
     try:
         process.wait_until_healthy(server, state)
@@ -73,3 +152,13 @@ def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
 @pytest.fixture(scope="session")
 def session(local_aws: LocalAws) -> boto3.Session:  # noqa: ARG001 - which sets the environment
     return boto3.Session()
+
+
+@pytest.fixture(scope="session")
+def dev_stack(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """Deploy the stack of stage dev with a model that was trained just now."""
+    model = tmp_path_factory.mktemp("model")
+    version = train_tiny_model(model)
+    deployment = local_aws.deploy(model)
+    assert deployment.returncode == 0, deployment.stdout
+    return Stack("TextClassification-dev", stack_outputs("TextClassification-dev"), version)

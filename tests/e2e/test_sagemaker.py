@@ -189,7 +189,7 @@ def test_an_error_of_the_model_is_a_model_error(account: Account) -> None:
     with pytest.raises(ClientError) as caught:
         account.runtime.invoke_endpoint(EndpointName=endpoint, Body=b"{", ContentType="application/json")
 
-    answer = caught.value.response
+    answer: dict[str, Any] = dict(caught.value.response)
     assert answer["Error"]["Code"] == "ModelError"
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 424
     assert answer["OriginalStatusCode"] == 500
@@ -239,7 +239,7 @@ def test_what_the_model_prints_is_in_cloudwatch_if_the_role_may_log(account: Acc
     assert not account.logs.describe_log_groups(logGroupNamePrefix=f"/aws/sagemaker/Endpoints/{silenced}")["logGroups"]
 
 
-def test_invoking_an_endpoint_takes_a_permission_for_it(account: Account, session: boto3.Session) -> None:
+def test_invoking_an_endpoint_takes_a_permission_for_it(account: Account) -> None:
     endpoint, other = account.endpoint(account.model()), account.endpoint(account.model())
     arn = account.wait(endpoint)["EndpointArn"]
     account.wait(other)

@@ -64,7 +64,7 @@ def test_sagemaker_is_routed_and_authorized() -> None:
 
     assert "sagemaker" in app.SERVICE_HANDLERS
     assert iam_actions.extract_iam_action("sagemaker", "POST", path, {}, b"", {}) == "sagemaker:InvokeEndpoint"
-    arguments = ("sagemaker", "POST", path, {}, b"", {}, "eu-west-1", "111111111111")
+    arguments: tuple[Any, ...] = ("sagemaker", "POST", path, {}, b"", {}, "eu-west-1", "111111111111")
     assert iam_actions.extract_resource_arn(*arguments) == "arn:aws:sagemaker:eu-west-1:111111111111:endpoint/reviews"
 
 
