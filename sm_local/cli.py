@@ -17,7 +17,7 @@ from sm_client import Classifications, Client, StackNotFoundError
 from sm_client.client import Language, stack_outputs
 from sm_local import deployment, lifecycle, logs
 from sm_local.connection import connect, running_server
-from sm_local.console import console, run, step
+from sm_local.console import console, errors, run, step
 from sm_local.errors import LocalAwsError
 from sm_local.ports import DEFAULT_PORT
 from sm_local.project import Project, Stage
@@ -112,8 +112,12 @@ def show_logs(
     stage: StageOption = Stage.DEV,
 ) -> None:
     """Print the log of the classify function, the endpoint or the local AWS itself."""
+    empty = True
     for line in _log_lines(Project.find(), source, stage, follow=follow):
         typer.echo(line)
+        empty = False
+    if empty:
+        errors.print("The log is empty so far.")
 
 
 @app.command(epilog=_examples("down"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -56,12 +57,14 @@ def function_lines(function_name: str, session: boto3.Session, *, follow: Callab
     """
     configuration = session.client("lambda").get_function_configuration(FunctionName=function_name)
     group = configuration.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{function_name}"
-    seen: set[str] = set()
+    shown: Counter[str] = Counter()  # events by log stream: each stream only grows
     while True:
-        for event_id, message in _events(group, session):
-            if event_id not in seen:
-                seen.add(event_id)
+        by_stream: Counter[str] = Counter()
+        for stream, message in _events(group, session):
+            by_stream[stream] += 1
+            if by_stream[stream] > shown[stream]:
                 yield message.rstrip("\n")
+        shown = by_stream
         if not follow():
             return
         time.sleep(_POLL_S)
@@ -71,7 +74,7 @@ def _events(group: str, session: boto3.Session) -> list[tuple[str, str]]:
     paginator = session.client("logs").get_paginator("filter_log_events")
     try:
         return [
-            (event["eventId"], event["message"])
+            (event["logStreamName"], event["message"])
             for page in paginator.paginate(logGroupName=group)
             for event in page["events"]
         ]

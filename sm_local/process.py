@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -86,6 +87,8 @@ def start_server(state: StateDirectory, port: int, environment: Mapping[str, str
     state.server_log.parent.mkdir(parents=True, exist_ok=True)
     (state.root / ".gitignore").write_text("*\n")
     state.server_log.write_bytes(b"")
+    temporary = _root(state) / "tmp"  # so that nothing is left behind elsewhere, whatever happens
+    temporary.mkdir(exist_ok=True)
     with state.server_log.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", SERVER_MODULE, "--port", str(port), "--state-dir", str(_root(state))],
@@ -93,7 +96,12 @@ def start_server(state: StateDirectory, port: int, environment: Mapping[str, str
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env={**environment, OWNER: str(_root(state)), "PYTHONUNBUFFERED": "1"},
+            env={
+                **environment,
+                OWNER: str(_root(state)),
+                "TMPDIR": str(temporary),
+                "PYTHONUNBUFFERED": "1",
+            },
         )
     _children.append(process)
     server = Server(pid=process.pid, created=psutil.Process(process.pid).create_time(), port=port)
@@ -166,6 +174,7 @@ def stop(state: StateDirectory, *, grace_s: float = GRACE_S) -> int:
         alive = _with_descendants(owned_processes(state))
         if not alive:
             _state_file(state).unlink(missing_ok=True)
+            shutil.rmtree(_root(state) / "tmp", ignore_errors=True)
             return len(stopped)
         stopped.update(alive)
         _end(alive, grace_s)

@@ -156,6 +156,15 @@ def test_only_one_at_a_time_starts_or_stops(state: StateDirectory) -> None:
         assert other.wait() == 0
 
 
+def test_its_temporary_files_go_with_it(start: Start, state: StateDirectory) -> None:
+    server = start()
+    temporary = Path(psutil.Process(server.pid).environ()["TMPDIR"])
+    assert temporary.is_relative_to(state.root.resolve())
+    (temporary / "file").touch()
+    process.stop(state)
+    assert not temporary.exists()
+
+
 def test_children_know_whose_they_are(start: Start, state: StateDirectory) -> None:
     server = start()
     assert psutil.Process(server.pid).environ()[OWNER] == str(state.root.resolve())
