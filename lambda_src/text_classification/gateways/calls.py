@@ -11,11 +11,15 @@ from typing import TypeVar
 
 from botocore.config import Config
 from botocore.exceptions import (
+    BotoCoreError,
     ClientError,
     ConnectTimeoutError,
     HTTPClientError,
     IncompleteReadError,
     ReadTimeoutError,
+)
+from botocore.exceptions import (
+    ConnectionError as NoConnectionError,
 )
 
 from text_classification.gateways.errors import (
@@ -87,7 +91,7 @@ def call_service(
     for attempt in count(1):
         try:
             return call()
-        except (ClientError, HTTPClientError, IncompleteReadError) as error:
+        except (ClientError, NoConnectionError, HTTPClientError, IncompleteReadError) as error:
             failure = _failure(error)
             pause = random.uniform(0, _FIRST_PAUSE_SECONDS * 2**attempt)  # noqa: S311 (jitter, not a secret)
             may_pass = isinstance(failure, UnavailableError) or isinstance(error, ConnectTimeoutError)
@@ -98,7 +102,7 @@ def call_service(
     raise AssertionError("count() does not end")
 
 
-def _failure(error: ClientError | HTTPClientError | IncompleteReadError) -> GatewayError:
+def _failure(error: BotoCoreError | ClientError) -> GatewayError:
     match error:
         case ClientError():
             return _service_failure(error)

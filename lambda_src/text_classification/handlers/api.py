@@ -60,6 +60,7 @@ def respond(event: ProxyEvent, operation: Callable[[bytes], Mapping[str, object]
         operation: Gets the body and returns the fields of the answer, which are completed by ``request_id``.
     """
     request_id = (event.get("requestContext") or {}).get("requestId", "")
+    logger.append_keys(request_id=request_id)  # the id that the caller is given
     try:
         answer = operation(_json_body(event))
     except Exception as error:  # see above; what is not expected is logged with its stack trace

@@ -65,7 +65,7 @@ def classify(
     wanted = _by_language(languages) if request.annotations else {}
     if missing := sorted(wanted.keys() - annotators.keys()):
         raise InvalidRequestError(
-            [f"annotations are not to be had here for {', '.join(missing)}: send false"],
+            [f"annotations is true: there are none for {', '.join(missing)} here; send false"],
             kinds=["annotations_not_available"],
         )
     annotations: dict[int, Annotation] = {}

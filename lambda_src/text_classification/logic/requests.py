@@ -154,14 +154,14 @@ def _describe(error: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _shown(value: object) -> str:
-    """Return a value that came as JSON, or only its kind where it is long."""
+    """Return a value as JSON; of one that has parts only the kind."""
     match value:
         case dict():
             return "an object"
-        case list():
-            return "a list"
-        case _:
+        case None | bool() | int() | float() | str():
             return _shortened(json.dumps(value, ensure_ascii=False))
+        case _:
+            return "a list"
 
 
 def _shortened(text: str) -> str:
