@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
+
+from sm_constructs._validation import Problems
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,8 +46,8 @@ class ArtifactPrefix:
         grant = self._grant(grantee, "s3:PutObject", "s3:AbortMultipartUpload")
         if not self.encryption_key:
             return grant
-        # S3 decrypts the parts of a multipart upload when it puts them together.
-        return grant.combine(self.encryption_key.grant_encrypt_decrypt(grantee))
+        # Decrypt as well: S3 has to read the parts of a multipart upload to put them together.
+        return grant.combine(self.encryption_key.grant(grantee, "kms:Decrypt", "kms:GenerateDataKey"))
 
     def grant_read_write(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow what :meth:`grant_read` and :meth:`grant_write` allow."""
@@ -74,23 +77,33 @@ class ArtifactStore(Construct):
     Args:
         scope: The parent construct.
         construct_id: The id within the parent.
-        bucket: An existing bucket to use instead. When omitted: a bucket that is versioned, encrypted, private
-            and reachable over TLS 1.2 or newer only.
-        access_logs_bucket: The bucket that access logs go to. When omitted: one is made, unless ``bucket`` is
-            handed in, whose logging is its owner's concern.
-        encryption_key: The KMS key for the objects. When omitted: keys that S3 manages (SSE-S3).
+        bucket: An existing bucket to use. When omitted: one that is versioned, encrypted, private and reachable
+            over TLS 1.2 or newer only, and that moves what is not read to cheaper storage.
+        access_logs_bucket: An existing bucket for the access logs. When omitted: one is made, unless ``bucket``
+            is handed in, whose logging is its owner's concern.
+        encryption_key: The KMS key for the objects. When omitted: the key that ``bucket`` says it has, else keys
+            that S3 manages (SSE-S3).
         removal_policy: What happens to the buckets when the stack is deleted. When omitted: they are kept.
-        noncurrent_version_expiration: How long overwritten and deleted objects can be brought back. When
-            omitted: 90 days.
-        access_log_expiration: How long access logs are kept. When omitted: 365 days.
+            ``DESTROY`` deletes them once they are empty; emptying them is left to you.
+        noncurrent_version_expiration: How long overwritten and deleted objects can be brought back, a day or
+            more. When omitted: 90 days.
+        access_log_expiration: How long access logs are kept, a day or more. When omitted: 365 days.
 
     Attributes:
         bucket: The bucket.
-        access_logs_bucket: The bucket with the access logs; None when ``bucket`` was handed in alone.
-        encryption_key: The key that was handed in.
+        access_logs_bucket: The bucket with the access logs; None when ``bucket`` was handed in.
+        encryption_key: The key for the objects; None when S3 manages it.
         datasets: What lies under ``datasets/``.
         models: What lies under ``models/``.
         results: What lies under ``results/``.
+
+    Raises:
+        InvalidPropsError: Anything that is wrong with the arguments, all at once.
+
+    >>> store = ArtifactStore(stack, "Artifacts", removal_policy=RemovalPolicy.DESTROY)
+    >>> grant = store.datasets.grant_read(role)
+    >>> store.results.key("2024/report.json")
+    'results/2024/report.json'
     """
 
     def __init__(
@@ -101,18 +114,34 @@ class ArtifactStore(Construct):
         bucket: s3.IBucket | None = None,
         access_logs_bucket: s3.IBucket | None = None,
         encryption_key: kms.IKey | None = None,
-        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+        removal_policy: RemovalPolicy | None = None,
         noncurrent_version_expiration: Duration | None = None,
         access_log_expiration: Duration | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
-        # Without this flag CDK lets S3 write the logs by ACL, which buckets no longer have.
+        problems = Problems()
+        problems.extend(_not_a_day("noncurrent_version_expiration", noncurrent_version_expiration))
+        problems.extend(_not_a_day("access_log_expiration", access_log_expiration))
+        if bucket:
+            unused = {
+                "access_logs_bucket": access_logs_bucket,
+                "removal_policy": removal_policy,
+                "noncurrent_version_expiration": noncurrent_version_expiration,
+                "access_log_expiration": access_log_expiration,
+            }
+            problems.extend(_without_effect("bucket", unused))
+        elif access_logs_bucket:
+            problems.extend(_without_effect("access_logs_bucket", {"access_log_expiration": access_log_expiration}))
+        problems.raise_for(self)
+
+        # Without this flag CDK lets S3 write access logs by ACL, and these buckets have none.
         self.node.set_context("@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy", True)
-        self.encryption_key = encryption_key
+        removal = removal_policy or RemovalPolicy.RETAIN
         self.access_logs_bucket: s3.IBucket | None = access_logs_bucket
-        if bucket is None and access_logs_bucket is None:
-            self.access_logs_bucket = self._access_logs_bucket(removal_policy, access_log_expiration)
-        self.bucket: s3.IBucket = bucket or self._bucket(removal_policy, noncurrent_version_expiration)
+        if not bucket and not access_logs_bucket:
+            self.access_logs_bucket = self._define_access_logs_bucket(removal, access_log_expiration)
+        self.bucket: s3.IBucket = bucket or self._define_bucket(encryption_key, removal, noncurrent_version_expiration)
+        self.encryption_key: kms.IKey | None = encryption_key or self.bucket.encryption_key
         self.datasets = self._prefix("datasets/")
         self.models = self._prefix("models/")
         self.results = self._prefix("results/")
@@ -120,14 +149,14 @@ class ArtifactStore(Construct):
     def _prefix(self, prefix: str) -> ArtifactPrefix:
         return ArtifactPrefix(bucket=self.bucket, prefix=prefix, encryption_key=self.encryption_key)
 
-    def _bucket(self, removal_policy: RemovalPolicy, noncurrent: Duration | None) -> s3.Bucket:
+    def _define_bucket(self, key: kms.IKey | None, removal: RemovalPolicy, noncurrent: Duration | None) -> s3.Bucket:
         return s3.Bucket(
             self,
             "Bucket",
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            bucket_key_enabled=True if self.encryption_key else None,
-            encryption=s3.BucketEncryption.KMS if self.encryption_key else s3.BucketEncryption.S3_MANAGED,
-            encryption_key=self.encryption_key,
+            bucket_key_enabled=True if key else None,
+            encryption=s3.BucketEncryption.KMS if key else s3.BucketEncryption.S3_MANAGED,
+            encryption_key=key,
             enforce_ssl=True,
             lifecycle_rules=[
                 s3.LifecycleRule(
@@ -135,23 +164,28 @@ class ArtifactStore(Construct):
                     abort_incomplete_multipart_upload_after=Duration.days(7),
                     expired_object_delete_marker=True,
                     noncurrent_version_expiration=noncurrent or Duration.days(90),
+                    transitions=[
+                        # Costs nothing to read back, unlike the infrequent-access classes.
+                        s3.Transition(
+                            storage_class=s3.StorageClass.INTELLIGENT_TIERING, transition_after=Duration.days(30)
+                        )
+                    ],
                 )
             ],
             minimum_tls_version=1.2,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            removal_policy=removal_policy,
+            removal_policy=removal,
             server_access_logs_bucket=self.access_logs_bucket,
-            server_access_logs_prefix=f"{Stack.of(self).stack_name}/",
+            server_access_logs_prefix=f"{self.node.path}/",
             versioned=True,
         )
 
-    def _access_logs_bucket(self, removal_policy: RemovalPolicy, expiration: Duration | None) -> s3.Bucket:
-        # S3 delivers access logs to buckets with SSE-S3 only, so the key handed in cannot encrypt them.
+    def _define_access_logs_bucket(self, removal: RemovalPolicy, expiration: Duration | None) -> s3.Bucket:
         return s3.Bucket(
             self,
             "AccessLogsBucket",
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            encryption=s3.BucketEncryption.S3_MANAGED,
+            encryption=s3.BucketEncryption.S3_MANAGED,  # S3 delivers access logs to no bucket with a KMS key
             enforce_ssl=True,
             lifecycle_rules=[
                 s3.LifecycleRule(
@@ -163,6 +197,17 @@ class ArtifactStore(Construct):
             ],
             minimum_tls_version=1.2,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            removal_policy=removal_policy,
+            removal_policy=removal,
             versioned=True,
         )
+
+
+def _not_a_day(name: str, duration: Duration | None) -> Iterator[str]:
+    if duration and not duration.is_unresolved() and duration.to_days(integral=False) < 1:
+        yield f"{name} is {duration.to_human_string()}: S3 counts in days: use Duration.days(1) or more"
+
+
+def _without_effect(existing: str, arguments: Mapping[str, object]) -> Iterator[str]:
+    for name, value in arguments.items():
+        if value is not None:
+            yield f"{name} with {existing}: it would change nothing about a bucket that exists: leave it out"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,12 +24,12 @@ class ModelObject:
     Args:
         bucket: The bucket it lies in.
         key: Its object key.
-        fingerprint: A short name of this version; None where it is known at deployment only.
+        identity: Which object it is, known at synth even where the key is not.
     """
 
     bucket: s3.IBucket
     key: str
-    fingerprint: str | None
+    identity: str
 
     @property
     def url(self) -> str:
@@ -100,6 +99,8 @@ class _Directory(ModelData):
             entries = self._entries()
         except ValueError as error:
             return [f"model directory '{self.path}': {error}"]
+        if not entries:
+            return [f"model directory '{self.path}' is empty"]
         missing = [name for name in required_files if name not in entries]
         return [f"model directory '{self.path}' has no {name}, which the framework needs" for name in missing]
 
@@ -116,7 +117,7 @@ class _Directory(ModelData):
                 asset_hash=fingerprint,
                 asset_hash_type=AssetHashType.CUSTOM,
             )
-        return ModelObject(bucket=asset.bucket, key=asset.s3_object_key, fingerprint=fingerprint[:8])
+        return ModelObject(bucket=asset.bucket, key=asset.s3_object_key, identity=fingerprint)
 
     def _entries(self) -> dict[str, Path]:
         return _archive.collect(self.path, exclude=self.exclude)
@@ -133,7 +134,5 @@ class _BucketObject(ModelData):
         return [f"key is '{self.object_key}': SageMaker takes a gzipped tar archive: use a key ending in .tar.gz"]
 
     def bind(self, scope: Construct) -> ModelObject:  # noqa: ARG002 - nothing to define
-        fingerprint = None
-        if not Token.is_unresolved(self.object_key):
-            fingerprint = hashlib.sha256(self.object_key.encode()).hexdigest()[:8]
-        return ModelObject(bucket=self.bucket, key=self.object_key, fingerprint=fingerprint)
+        name = "" if Token.is_unresolved(self.object_key) else self.object_key
+        return ModelObject(bucket=self.bucket, key=self.object_key, identity=f"{self.bucket.node.path}/{name}")

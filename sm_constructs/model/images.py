@@ -20,13 +20,17 @@ from sm_constructs._validation import Problems
 PULL_ACTIONS = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 
 _URI = re.compile(
-    r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.[a-z0-9.-]+"
-    r"/(?P<repository>[a-z0-9._/-]+?)(?::(?P<tag>[\w.-]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
+    r"\d{12}\.dkr\.ecr(-fips)?\.[a-z0-9-]+\.[a-z0-9.-]+/[a-z0-9._/-]+"
+    r"(:[\w.-]+|(:[\w.-]+)?@sha256:[0-9a-f]{64})"
 )
 
 
 class Image(Protocol):
     """An image that a model's container starts from."""
+
+    @property
+    def identity(self) -> str:
+        """Which repository it is, known at synth."""
 
     def problems(self, scope: Construct) -> list[str]:
         """Return what is wrong with it for the stack of ``scope``."""
@@ -51,6 +55,10 @@ class AwsImage:
     framework: str
     version: str
     account: str | None = None
+
+    @property
+    def identity(self) -> str:
+        return f"{self.account or 'aws'}/{self._entry.repository}"
 
     def problems(self, scope: Construct) -> list[str]:
         problems = Problems()
@@ -88,9 +96,9 @@ class AwsImage:
         return self._mapping(scope).find_in_map(Aws.REGION, "account")
 
     def _mapping(self, scope: Construct) -> CfnMapping:
-        """Return the stack's mapping of regions to accounts, one for all models with the same accounts."""
+        """Return the stack's mapping of regions to accounts, one for all models on the same version."""
         stack = Stack.of(scope)
-        name = "".join(part.capitalize() for part in self.framework.split("-")) + "Images"
+        name = re.sub(r"\W", "", f"{self.framework.title()}{self.version}Images")
         existing = stack.node.try_find_child(name)
         if isinstance(existing, CfnMapping):
             return existing
@@ -109,6 +117,10 @@ class RepositoryImage:
 
     repository: ecr.IRepository
     tag_or_digest: str | None
+
+    @property
+    def identity(self) -> str:
+        return self.repository.node.path
 
     def problems(self, scope: Construct) -> list[str]:  # noqa: ARG002 - the same for every stack
         if self.tag_or_digest:
@@ -132,21 +144,25 @@ class UriImage:
 
     image_uri: str
 
+    @property
+    def identity(self) -> str:
+        return re.split("[:@]", self.image_uri, maxsplit=1)[0]
+
     def problems(self, scope: Construct) -> list[str]:  # noqa: ARG002 - the same for every stack
         if not Token.is_unresolved(self.image_uri) and _URI.fullmatch(self.image_uri):
             return []
         return [
-            f"image is '{self.image_uri}': SageMaker pulls from ECR, and the permission needs account, region and "
-            "repository: use <account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>, or pass an IRepository"
+            f"image is '{self.image_uri}': SageMaker pulls from ECR, and the permission to do so names the repository: "
+            "use <account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>, or pass an IRepository"
         ]
 
     def uri(self, scope: Construct) -> str:  # noqa: ARG002
         return self.image_uri
 
     def grant_pull(self, scope: Construct, grantee: iam.IGrantable) -> iam.Grant:
-        match = _URI.fullmatch(self.image_uri)
-        assert match, "problems() comes first"  # noqa: S101
-        return _grant_pull(grantee, scope, match["account"], match["region"], match["repository"])
+        registry, _, repository = self.identity.partition("/")
+        account, _, _, region = registry.split(".")[:4]  # <account>.dkr.ecr.<region>
+        return _grant_pull(grantee, scope, account, region, repository)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
