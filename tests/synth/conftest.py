@@ -8,6 +8,9 @@ from pathlib import Path
 import aws_cdk as cdk
 import pytest
 
+from sm_constructs import LambdaPlatform
+from sm_constructs.bundling import LAYERS, layer_hash
+
 CDK_JSON = Path(__file__).parent.parent.parent / "cdk.json"
 
 
@@ -43,3 +46,19 @@ def model_directory(tmp_path: Path) -> Path:
     (directory / "model.joblib").write_bytes(b"a model")
     (directory / "code" / "inference.py").write_text("def model_fn(model_dir): ...\n")
     return directory
+
+
+@pytest.fixture(scope="session")
+def _stub_bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("bundles")
+    for platform in (LambdaPlatform(), LambdaPlatform(python="3.12", architecture="x86_64")):
+        for layer in LAYERS:
+            name = f"{layer}-{platform.key}-{layer_hash(layer, platform)[:16]}.zip"
+            (directory / name).write_bytes(b"PK\x05\x06" + bytes(18))  # a zip file with nothing in it
+    return directory
+
+
+@pytest.fixture
+def bundles(_stub_bundles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Lambda functions' dependencies where synth looks for them, but empty: templates are the same."""
+    monkeypatch.setenv("SM_CONSTRUCTS_BUNDLES", str(_stub_bundles))

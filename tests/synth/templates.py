@@ -7,7 +7,7 @@ from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk.assertions import Template
-from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped]
 
 Resources = dict[str, dict[str, Any]]
 
@@ -51,9 +51,7 @@ def changes(before: cdk.Stack, after: cdk.Stack) -> dict[str, str]:
         create-only. A property changes, too, when it refers to a resource that is replaced.
     """
     old, new = resources_of(before), resources_of(after)
-    found = {name: "created" for name in new.keys() - old.keys()} | {
-        name: "deleted" for name in old.keys() - new.keys()
-    }
+    found = dict.fromkeys(new.keys() - old.keys(), "created") | dict.fromkeys(old.keys() - new.keys(), "deleted")
     while True:
         gone = {name for name, change in found.items() if change in {"replaced", "created"}}
         for name in new.keys() & old.keys():

@@ -117,7 +117,7 @@ def test_what_tools_leave_behind_is_left_out(directory: Path) -> None:
         ("textprep", ["code/inference.py", "model.joblib"]),
         ("code/textprep", ["code/inference.py", "model.joblib"]),
         ("code/*.py", ["model.joblib"]),
-        ("inference", list(sorted(FILES))),
+        ("inference", sorted(FILES)),
     ],
 )
 def test_patterns_leave_out_names_and_paths(directory: Path, pattern: str, left: list[str]) -> None:
