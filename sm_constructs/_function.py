@@ -137,11 +137,8 @@ class RuntimeFunction(Construct):
 
 def grant_invoke(function: lambda_.IFunction, grantee: iam.IGrantable) -> iam.Grant:
     """Allow to invoke the function itself; the CDK's own grant adds all of its versions and aliases."""
-    return iam.Grant.add_to_principal_or_resource(
-        grantee=grantee,
-        actions=["lambda:InvokeFunction"],
-        resource_arns=[function.function_arn],
-        resource=function,
+    return iam.Grant.add_to_principal(
+        grantee=grantee, actions=["lambda:InvokeFunction"], resource_arns=[function.function_arn]
     )
 
 

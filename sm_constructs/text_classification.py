@@ -155,7 +155,7 @@ class TextClassificationStack(Stack):
     Raises:
         InvalidPropsError: As for :class:`TextClassification`.
 
-    Example: ``docs/examples/text_classification_stack.py``.
+    Example: ``docs/examples/third_stage.py``.
     """
 
     def __init__(
