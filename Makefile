@@ -65,7 +65,7 @@ deploy: synth ## Deploy to the real AWS account that the environment names; asks
 
 .PHONY: bench
 bench: bundles model ## Measure synth, calls and cold starts
-	$(VENV)/python -m pytest tests/benchmarks --benchmark-only -s
+	$(VENV)/python -m tests.benchmarks
 
 .PHONY: clean
 clean: ## Stop the local AWS and remove all that was made; keeps .venv and node_modules

@@ -2,151 +2,21 @@
 
 from __future__ import annotations
 
-import http.client
-import json
-import os
-import ssl
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Iterator
 
 import boto3
 import pytest
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 
-from sm_client import Client
-from sm_client._transport import Retries
 from sm_client.client import stack_outputs
-from sm_local import ports, process
-from sm_local.cdk import cdk_command, tool_environment
-from sm_local.connection import without_aws
-from sm_local.project import Project
-from sm_local.state import ACCOUNT, REGION, StateDirectory, client_environment
+from tests.local_aws import LocalAws, Stack, running_local_aws
 from tests.tiny_model import train_tiny_model
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@dataclass(frozen=True)
-class LocalAws:
-    """A running local AWS.
-
-    Args:
-        state: Its directory.
-        port: Where it listens.
-    """
-
-    state: StateDirectory
-    port: int
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {**tool_environment(without_aws(os.environ)), **client_environment(self.port, self.state)}
-
-    def cdk(self, *arguments: str, directory: Path = ROOT) -> subprocess.CompletedProcess[str]:
-        """Run the CDK CLI and return what it printed, both streams together."""
-        return subprocess.run(
-            [*cdk_command(Project(ROOT)), *arguments, "--no-notices", "--ci"],
-            cwd=directory,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-
-    def deploy(self, model: Path, stage: str = "dev") -> subprocess.CompletedProcess[str]:
-        """Deploy the project's app with a model, for the Python that runs here."""
-        return self.cdk(
-            "deploy",
-            f"TextClassification-{stage}",
-            "--require-approval=never",
-            f"--build={sys.executable} -m sm_constructs bundle --platform local",
-            "--context=lambda_platform=local",
-            f"--context=stage={stage}",
-            f"--context=model={model}",
-            f"--output={self.state.root / f'cdk.out.{stage}'}",
-        )
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the API answered."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-@dataclass(frozen=True)
-class Stack:
-    """A deployed stack.
-
-    Args:
-        name: Its name.
-        outputs: By logical id.
-        model_version: The version of the model it was deployed with.
-    """
-
-    name: str
-    outputs: Mapping[str, str]
-    model_version: str
-
-    def client(self) -> Client:
-        """Return a client that never tries twice, so that no failure goes unseen."""
-        return Client(self.outputs["ApiUrl"], retries=Retries(attempts=1))
-
-    def post(self, body: bytes, headers: Mapping[str, str], *, signed: bool = True) -> Answer:
-        """Send any bytes with any headers and return the answer, whatever it is."""
-        api, aws = urlsplit(self.outputs["ApiUrl"] + "v1/classifications"), urlsplit(os.environ["AWS_ENDPOINT_URL"])
-        request = AWSRequest(
-            method="POST",
-            url=f"{aws.scheme}://{aws.netloc}{api.path}",
-            data=body,
-            headers={"Host": api.netloc, **headers},
-        )
-        credentials = boto3.Session().get_credentials()
-        assert credentials is not None
-        if signed:
-            SigV4Auth(credentials.get_frozen_credentials(), "execute-api", REGION).add_auth(request)
-        context = ssl.create_default_context(cafile=os.environ["AWS_CA_BUNDLE"])
-        connection = http.client.HTTPSConnection(aws.netloc, context=context, timeout=60)
-        try:
-            connection.request("POST", api.path, body=body, headers=dict(request.headers.items()))
-            response = connection.getresponse()
-            return Answer(response.status, dict(response.headers.items()), response.read())
-        finally:
-            connection.close()
 
 
 @pytest.fixture(scope="session")
 def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
     """Start the local AWS, bootstrap it, and make this process its client."""
-    state = StateDirectory(tmp_path_factory.mktemp("local-aws"))
-    server = process.start_server(state, ports.free_port(), tool_environment(without_aws(os.environ)))
-    aws = LocalAws(state, server.port)
-    try:
-        process.wait_until_healthy(server, state)
-        with pytest.MonkeyPatch.context() as patch:
-            for name in os.environ:
-                if name.startswith("AWS_"):
-                    patch.delenv(name)
-            for name, value in client_environment(server.port, state).items():
-                patch.setenv(name, value)
-            bootstrap = aws.cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}", directory=state.root)
-            assert bootstrap.returncode == 0, bootstrap.stdout
-            yield aws
-    finally:
-        process.stop(state)
+    with running_local_aws(tmp_path_factory.mktemp("local-aws")) as aws:
+        yield aws
 
 
 @pytest.fixture(scope="session")

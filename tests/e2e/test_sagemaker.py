@@ -12,7 +12,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.e2e.conftest import LocalAws
+from tests.local_aws import LocalAws
 
 pytestmark = pytest.mark.e2e
 

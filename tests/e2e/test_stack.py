@@ -16,7 +16,7 @@ from sm_client import ApiError, Client
 from sm_client._transport import Retries
 from sm_client.client import stack_outputs
 from sm_local.state import ACCOUNT, REGION
-from tests.e2e.conftest import LocalAws, Stack
+from tests.local_aws import LocalAws, Stack
 from tests.tiny_model import train_tiny_model
 
 pytestmark = pytest.mark.e2e
