@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import io
 import json
 import ssl
 import threading
@@ -18,8 +17,6 @@ from urllib.parse import urlsplit
 
 import boto3
 import pytest
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
 
 import sm_client
@@ -27,6 +24,7 @@ from sm_client import ApiError, ApiUnreachableError, Client, StackNotFoundError,
 from sm_client._transport import Retries
 from sm_local.state import StateDirectory
 from sm_local.tls import ensure_certificate
+from tests.unit.aws_answers import Aws, stack_answer
 
 API_URL = "https://abc123.execute-api.eu-west-1.amazonaws.com/dev/"
 SECRET = "wJalrXUtnFEMI"  # noqa: S105 - of this test only
@@ -99,6 +97,12 @@ def session(monkeypatch: pytest.MonkeyPatch) -> boto3.Session:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     monkeypatch.setenv("AWS_SESSION_TOKEN", "the-token")
     return boto3.Session(region_name="eu-west-1")
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    return Aws()
 
 
 @pytest.fixture
@@ -248,58 +252,32 @@ def test_pauses_grow_up_to_the_cap_and_are_spread() -> None:
     assert min(pauses[0]) != max(pauses[0])
 
 
-def test_a_stack_is_found_by_its_outputs(session: boto3.Session) -> None:
-    _cloudformation_answers(session, 200, _stack(ApiUrl=API_URL, EndpointName="e"))
-    assert Client.from_stack("Classifier", session).api_url == API_URL
+def test_a_stack_is_found_by_its_outputs(aws: Aws) -> None:
+    aws.say("DescribeStacks", stack_answer(ApiUrl=API_URL, EndpointName="e"))
+    assert Client.from_stack("Classifier", aws.session).api_url == API_URL
 
 
-def test_a_missing_stack_is_named(session: boto3.Session) -> None:
-    error = "<Type>Sender</Type><Code>ValidationError</Code><Message>Stack with id x does not exist</Message>"
-    _cloudformation_answers(session, 400, f"<ErrorResponse><Error>{error}</Error></ErrorResponse>")
+def test_a_missing_stack_is_named(aws: Aws) -> None:
+    aws.fail_in_xml("DescribeStacks", "ValidationError", "Stack with id Classifier does not exist")
     with pytest.raises(StackNotFoundError, match="stack 'Classifier' does not exist in eu-west-1"):
-        Client.from_stack("Classifier", session)
+        Client.from_stack("Classifier", aws.session)
 
 
-def test_another_refusal_of_cloudformation_is_not_taken_for_a_missing_stack(session: boto3.Session) -> None:
-    error = "<Type>Sender</Type><Code>AccessDenied</Code><Message>not authorized</Message>"
-    _cloudformation_answers(session, 403, f"<ErrorResponse><Error>{error}</Error></ErrorResponse>")
+def test_another_refusal_of_cloudformation_is_not_taken_for_a_missing_stack(aws: Aws) -> None:
+    aws.fail_in_xml("DescribeStacks", "AccessDenied", "not authorized")
     with pytest.raises(ClientError, match="not authorized"):
-        Client.from_stack("Classifier", session)
+        Client.from_stack("Classifier", aws.session)
 
 
-def test_a_stack_without_an_api_is_refused(session: boto3.Session) -> None:
-    _cloudformation_answers(session, 200, _stack(Something="x"))
+def test_a_stack_without_an_api_is_refused(aws: Aws) -> None:
+    aws.say("DescribeStacks", stack_answer(Something="x"))
     with pytest.raises(StackNotFoundError, match="has no output ApiUrl: its status is CREATE_COMPLETE"):
-        Client.from_stack("Classifier", session)
+        Client.from_stack("Classifier", aws.session)
 
 
 def test_everything_public_is_exported_in_order() -> None:
     assert sm_client.__all__ == sorted(sm_client.__all__)
     assert all(hasattr(sm_client, name) for name in sm_client.__all__)
-
-
-def _stack(**outputs: str) -> str:
-    members = "".join(
-        f"<member><OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue></member>"
-        for key, value in outputs.items()
-    )
-    return (
-        "<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>Classifier</StackName>"
-        f"<StackStatus>CREATE_COMPLETE</StackStatus><Outputs>{members}</Outputs>"
-        "</member></Stacks></DescribeStacksResult></DescribeStacksResponse>"
-    )
-
-
-def _cloudformation_answers(session: boto3.Session, status: int, body: str) -> None:
-    def answer(request: AWSPreparedRequest, **_rest: object) -> AWSResponse:
-        return AWSResponse(request.url, status, HTTPHeaders(), RawBody(body.encode()))
-
-    session.events.register("before-send.cloudformation.DescribeStacks", answer)  # type: ignore[arg-type]
-
-
-class RawBody(io.BytesIO):
-    def stream(self) -> Iterator[bytes]:
-        yield self.read()
 
 
 def _authorization(request: Recorded) -> str:

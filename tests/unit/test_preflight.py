@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.compat import HTTPHeaders
 from botocore.exceptions import NoCredentialsError
 
 from sm_local import preflight
 from sm_local.assembly import Requirements
 from sm_local.errors import LocalAwsError
 from sm_local.preflight import Finding, Verdict, check
+from tests.unit.aws_answers import Aws
 
 SERVERLESS = {"ModelName": "m", "ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 5}}
 REAL_TIME = {"ModelName": "m", "InstanceType": "ml.m6g.large", "InitialInstanceCount": 2}
@@ -33,35 +30,25 @@ IDENTITY = (
     "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::111122223333:user/me</Arn>"
     "<UserId>AIDA</UserId><Account>111122223333</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
 )
-QUOTAS = [
+Quota = tuple[str, str, float]  # code, name, value
+QUOTAS: list[Quota] = [
     ("L-11111111", "ml.m6g.large for endpoint usage", 4.0),
     ("L-22222222", "ml.m6g.large for transform job usage", 0.0),
     ("L-96300102", "Maximum total concurrency that can be allocated across all serverless endpoints", 10.0),
 ]
 
 
-class Aws:
-    """Answers each operation with a status and a body, before anything is sent."""
+class Account(Aws):
+    """An AWS account that has everything; tests take things away."""
 
     def __init__(self) -> None:
-        self.session = boto3.Session("AKIA", "secret", region_name="eu-west-1")
-        self.answers: dict[str, tuple[int, str]] = {}
-        self.session.events.register("before-send", self._answer)  # type: ignore[arg-type]
-        self.session.events.register("before-call", self._note)
-        self.operation = ""
+        super().__init__()
         self.say("GetCallerIdentity", IDENTITY)
         self.say("GetParameter", {"Parameter": {"Name": "n", "Value": "28"}})
         self.quotas(*QUOTAS)
         self.say("GetAccount", {"cloudwatchRoleArn": "arn:aws:iam::111122223333:role/logs"})
 
-    def say(self, operation: str, body: object, status: int = 200) -> None:
-        self.answers[operation] = (status, body if isinstance(body, str) else json.dumps(body))
-
-    def deny(self, *operations: str) -> None:
-        for operation in operations:
-            self.say(operation, {"__type": "AccessDeniedException", "message": f"no {operation}"}, 400)
-
-    def quotas(self, *quotas: tuple[str, str, float], defaults: tuple[tuple[str, str, float], ...] = ()) -> None:
+    def quotas(self, *quotas: Quota, defaults: tuple[Quota, ...] = ()) -> None:
         for operation, values in (("ListServiceQuotas", quotas), ("ListAWSDefaultServiceQuotas", defaults)):
             rows = [{"QuotaCode": code, "QuotaName": name, "Value": value} for code, name, value in values]
             self.say(operation, {"Quotas": rows})
@@ -69,27 +56,15 @@ class Aws:
     def findings(self, requirements: Requirements = NEEDS) -> dict[str, Finding]:
         return {finding.subject: finding for finding in check(requirements, self.session)}
 
-    def _note(self, model: Any, **_rest: object) -> None:
-        self.operation = model.name
-
-    def _answer(self, request: AWSPreparedRequest, **_rest: object) -> AWSResponse:
-        status, body = self.answers[self.operation]
-        return AWSResponse(request.url, status, HTTPHeaders(), RawBody(body.encode()))
-
-
-class RawBody(io.BytesIO):
-    def stream(self) -> Iterator[bytes]:
-        yield self.read()
-
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
+def aws(monkeypatch: pytest.MonkeyPatch) -> Account:
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
-    return Aws()
+    return Account()
 
 
-def test_an_account_that_has_everything_is_ready(aws: Aws) -> None:
+def test_an_account_that_has_everything_is_ready(aws: Account) -> None:
     findings = aws.findings()
     assert {finding.verdict for finding in findings.values()} == {Verdict.READY}
     assert list(findings) == [
@@ -115,9 +90,8 @@ def test_without_credentials_nothing_else_is_asked(monkeypatch: pytest.MonkeyPat
     assert any("aws configure" in command for command in finding.remedy)
 
 
-def test_expired_credentials_are_missing_credentials(aws: Aws) -> None:
-    error = "<Code>ExpiredToken</Code><Message>The security token is expired</Message>"
-    aws.say("GetCallerIdentity", f"<ErrorResponse><Error>{error}</Error></ErrorResponse>", 403)
+def test_expired_credentials_are_missing_credentials(aws: Account) -> None:
+    aws.fail_in_xml("GetCallerIdentity", "ExpiredToken", "The security token is expired")
     (finding,) = aws.findings().values()
     assert (finding.subject, finding.verdict) == ("credentials", Verdict.MISSING)
     assert "expired" in finding.detail
@@ -132,21 +106,21 @@ def test_without_a_region_it_says_how_to_set_one(monkeypatch: pytest.MonkeyPatch
     assert "AWS_REGION" in finding.remedy[0]
 
 
-def test_an_account_without_bootstrap_is_told_the_command(aws: Aws) -> None:
-    aws.say("GetParameter", {"__type": "ParameterNotFound", "message": ""}, 400)
+def test_an_account_without_bootstrap_is_told_the_command(aws: Account) -> None:
+    aws.fail("GetParameter", "ParameterNotFound")
     finding = aws.findings()["CDK bootstrap"]
     assert finding.verdict is Verdict.MISSING
     assert finding.remedy[0].endswith("sm_local.cdk bootstrap aws://111122223333/eu-west-1")
 
 
-def test_an_old_bootstrap_is_not_enough(aws: Aws) -> None:
+def test_an_old_bootstrap_is_not_enough(aws: Account) -> None:
     aws.say("GetParameter", {"Parameter": {"Name": "n", "Value": "5"}})
     finding = aws.findings()["CDK bootstrap"]
     assert finding.verdict is Verdict.MISSING
     assert "version 5, at least 6" in finding.detail
 
 
-def test_too_small_a_quota_is_told_the_command_to_raise_it(aws: Aws) -> None:
+def test_too_small_a_quota_is_told_the_command_to_raise_it(aws: Account) -> None:
     aws.quotas(("L-11111111", "ml.m6g.large for endpoint usage", 1.0), QUOTAS[2])
     finding = aws.findings()["SageMaker quota: ml.m6g.large for endpoint usage"]
     assert finding.verdict is Verdict.MISSING
@@ -154,7 +128,7 @@ def test_too_small_a_quota_is_told_the_command_to_raise_it(aws: Aws) -> None:
     assert "--quota-code L-11111111 --desired-value 2" in finding.remedy[0]
 
 
-def test_a_serverless_endpoint_has_a_quota_of_its_own(aws: Aws) -> None:
+def test_a_serverless_endpoint_has_a_quota_of_its_own(aws: Account) -> None:
     aws.quotas(QUOTAS[0], (*QUOTAS[2][:2], 4.0))
     findings = aws.findings()
     assert findings["SageMaker quota: ml.m6g.large for endpoint usage"].verdict is Verdict.READY
@@ -162,23 +136,23 @@ def test_a_serverless_endpoint_has_a_quota_of_its_own(aws: Aws) -> None:
     assert (serverless.verdict, serverless.detail) == (Verdict.MISSING, "4, 5 needed")
 
 
-def test_the_accounts_own_value_counts_before_the_default(aws: Aws) -> None:
+def test_the_accounts_own_value_counts_before_the_default(aws: Account) -> None:
     aws.quotas(*QUOTAS, defaults=(("L-11111111", "ml.m6g.large for endpoint usage", 0.0),))
     assert aws.findings()["SageMaker quota: ml.m6g.large for endpoint usage"].verdict is Verdict.READY
 
 
-def test_a_quota_that_was_never_raised_is_read_from_the_defaults(aws: Aws) -> None:
+def test_a_quota_that_was_never_raised_is_read_from_the_defaults(aws: Account) -> None:
     aws.quotas(QUOTAS[2], defaults=(("L-11111111", "ml.m6g.large for endpoint usage", 0.0),))
     finding = aws.findings()["SageMaker quota: ml.m6g.large for endpoint usage"]
     assert (finding.verdict, finding.detail) == (Verdict.MISSING, "0, 2 needed")
 
 
-def test_a_quota_that_is_not_listed_is_unknown(aws: Aws) -> None:
+def test_a_quota_that_is_not_listed_is_unknown(aws: Account) -> None:
     aws.quotas()
     assert aws.findings()["SageMaker quota: ml.m6g.large for endpoint usage"].verdict is Verdict.UNKNOWN
 
 
-def test_no_quota_is_asked_for_where_no_endpoint_is_deployed(aws: Aws) -> None:
+def test_no_quota_is_asked_for_where_no_endpoint_is_deployed(aws: Account) -> None:
     aws.deny("ListServiceQuotas")
     none = Requirements(
         bootstrap_parameter="p", bootstrap_version=6, instances={}, serverless_concurrency=0, api_logs=False
@@ -186,7 +160,7 @@ def test_no_quota_is_asked_for_where_no_endpoint_is_deployed(aws: Aws) -> None:
     assert list(aws.findings(none)) == ["credentials", "CDK bootstrap"]
 
 
-def test_a_missing_log_role_is_told_the_commands_to_make_it(aws: Aws) -> None:
+def test_a_missing_log_role_is_told_the_commands_to_make_it(aws: Account) -> None:
     aws.say("GetAccount", {"throttleSettings": {"burstLimit": 5000, "rateLimit": 10000}})
     finding = aws.findings()["API Gateway's log role"]
     assert finding.verdict is Verdict.MISSING
@@ -198,7 +172,7 @@ def test_a_missing_log_role_is_told_the_commands_to_make_it(aws: Aws) -> None:
     assert update.endswith(f"path=/cloudwatchRoleArn,value=arn:aws:iam::111122223333:role/{role}")
 
 
-def test_what_may_not_be_looked_at_is_unknown_and_not_missing(aws: Aws) -> None:
+def test_what_may_not_be_looked_at_is_unknown_and_not_missing(aws: Account) -> None:
     aws.deny("GetParameter", "ListServiceQuotas", "GetAccount")
     findings = aws.findings()
     assert findings.pop("credentials").verdict is Verdict.READY
@@ -246,13 +220,13 @@ def test_nothing_synthesized_is_said_so(tmp_path: Path) -> None:
 
 
 def test_it_prints_the_findings_and_fails_when_something_is_missing(
-    aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    aws: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _assembly(tmp_path, _config(REAL_TIME))
     monkeypatch.setattr(boto3, "Session", lambda: aws.session)
     assert preflight.main([str(tmp_path)]) == 0
     assert "ok       CDK bootstrap: version 28" in capsys.readouterr().out
-    aws.say("GetParameter", {"__type": "ParameterNotFound", "message": ""}, 400)
+    aws.fail("GetParameter", "ParameterNotFound")
     assert preflight.main([str(tmp_path)]) == 1
     printed = capsys.readouterr()
     assert "missing  CDK bootstrap" in printed.out
@@ -261,7 +235,7 @@ def test_it_prints_the_findings_and_fails_when_something_is_missing(
 
 
 def test_what_could_not_be_checked_does_not_stop_the_deployment(
-    aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    aws: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _assembly(tmp_path, _config(REAL_TIME))
     monkeypatch.setattr(boto3, "Session", lambda: aws.session)
