@@ -212,6 +212,7 @@ class ClassificationApi(Construct):
                 tracing_enabled=True,
             ),
         )
+        api.node.try_remove_child("Endpoint")  # an output under a name that nobody can know: see api_url
         add_problem_responses(api)
         return api
 
@@ -231,7 +232,9 @@ class ClassificationApi(Construct):
             authorizer=authorizer,
             # A body of another media type is not checked here, but refused by the function.
             request_models={"application/json": self._request_model()},
-            request_validator=self.rest_api.add_request_validator("BodyValidator", validate_request_body=True),
+            request_validator=self.rest_api.add_request_validator(
+                "BodyValidator", validate_request_body=True, validate_request_parameters=True
+            ),
         )
 
     def _request_model(self) -> apigateway.IModel:
