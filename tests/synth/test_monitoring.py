@@ -22,11 +22,6 @@ DOCUMENTED = tomllib.loads((Path(__file__).parent / "cloudwatch_metrics.toml").r
 MILLISECONDS = {"Milliseconds": 1, "Microseconds": 1000}
 
 
-@pytest.fixture
-def stack() -> cdk.Stack:
-    return cdk.Stack()
-
-
 def api_of(stack: cdk.Stack, name: str = "reviews") -> apigateway.IRestApi:
     return apigateway.RestApi.from_rest_api_attributes(
         stack, f"{name}Api", rest_api_id="a1b2c3", root_resource_id="d4e5f6", rest_api_name=name
@@ -240,7 +235,7 @@ def test_an_imported_key_brings_a_warning_that_its_policy_must_let_cloudwatch_in
     key = kms.Key.from_key_arn(stack, "Theirs", "arn:aws:kms:us-east-1:111122223333:key/theirs")
     Monitoring(stack, "Monitoring", encryption_key=key)
     assertions.Annotations.from_stack(stack).has_warning(
-        "/Default/Monitoring", assertions.Match.string_like_regexp("kms:Decrypt and kms:GenerateDataKey")
+        "/Stack/Monitoring", assertions.Match.string_like_regexp("kms:Decrypt and kms:GenerateDataKey")
     )
 
 
@@ -260,7 +255,7 @@ def test_an_imported_topic_brings_a_warning_that_its_policy_must_let_cloudwatch_
     topic = sns.Topic.from_topic_arn(stack, "Theirs", "arn:aws:sns:us-east-1:111122223333:theirs")
     Monitoring(stack, "Monitoring", topic=topic)
     assertions.Annotations.from_stack(stack).has_warning(
-        "/Default/Monitoring", assertions.Match.string_like_regexp("sns:Publish")
+        "/Stack/Monitoring", assertions.Match.string_like_regexp("sns:Publish")
     )
 
 
@@ -369,7 +364,7 @@ def test_thresholds_that_make_no_sense_are_refused_all_at_once(
 ) -> None:
     with pytest.raises(InvalidPropsError) as refused:
         watch_everything(stack, **thresholds)
-    assert refused.value.subject == "Monitoring 'Default/Monitoring'"
+    assert refused.value.subject == "Monitoring 'Stack/Monitoring'"
     assert list(refused.value.problems) == problems
 
 
