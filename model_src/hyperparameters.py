@@ -43,9 +43,9 @@ loss is 'l2': must be one of log_loss, hinge, squared_hinge
     """
 
     ngram_min: int = 1
-    ngram_max: int = 4
+    ngram_max: int = 3
     max_features: int = 100_000
-    regularization: float = 0.1
+    regularization: float = 0.2
     loss: str = "log_loss"
     seed: int = 20240601
 

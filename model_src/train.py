@@ -16,6 +16,7 @@ import joblib
 import numpy as np
 import sklearn
 from channels import DataError, Example, read_channel
+from features import prepare
 from hyperparameters import LOSSES, HyperparameterError, Hyperparameters
 from sklearn.base import BaseEstimator
 from sklearn.calibration import CalibratedClassifierCV
@@ -25,7 +26,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import LinearSVC
-from textprep import LANGUAGES, normalize
+from textprep import LANGUAGES
 
 _CALIBRATION_FOLDS = 5
 _LAST_RESORT_ITERATIONS = 1_000
@@ -96,7 +97,7 @@ def fit(examples: Sequence[Example], hyperparameters: Hyperparameters) -> Pipeli
     """Return a fitted pipeline from raw texts to probabilities over all labels."""
     vectorizer = TfidfVectorizer(
         analyzer="char",
-        preprocessor=normalize,
+        preprocessor=prepare,
         ngram_range=(hyperparameters.ngram_min, hyperparameters.ngram_max),
         max_features=hyperparameters.max_features,
         sublinear_tf=True,

@@ -27,9 +27,6 @@ def train_tiny_model(directory: Path, *, hyperparameters: Hyperparameters | None
 
     Returns:
         The model version that the endpoint answers with.
-
-    >>> train_tiny_model(Path("model"), hyperparameters=Hyperparameters(ngram_max=2))  # doctest: +SKIP
-    '6b1d0ec9a3f2'
     """
     with tempfile.TemporaryDirectory() as channel:
         lines = (json.dumps({"text": text, "label": label}) for text, label in EXAMPLES)
