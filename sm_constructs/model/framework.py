@@ -84,5 +84,5 @@ class Framework:
 
 def _own_image(image: ecr.IRepository | str, tag_or_digest: str | None) -> Image:
     if isinstance(image, str):
-        return UriImage(image_uri=image)
+        return UriImage(image_uri=image, tag_or_digest=tag_or_digest)
     return RepositoryImage(repository=image, tag_or_digest=tag_or_digest)

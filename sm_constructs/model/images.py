@@ -140,21 +140,27 @@ class UriImage:
 
     Args:
         image_uri: Such as ``123456789012.dkr.ecr.eu-west-1.amazonaws.com/name:tag``.
+        tag_or_digest: None, since the URI names it.
     """
 
     image_uri: str
+    tag_or_digest: str | None = None
 
     @property
     def identity(self) -> str:
         return re.split("[:@]", self.image_uri, maxsplit=1)[0]
 
     def problems(self, scope: Construct) -> list[str]:  # noqa: ARG002 - the same for every stack
-        if not Token.is_unresolved(self.image_uri) and _URI.fullmatch(self.image_uri):
-            return []
-        return [
+        problems = Problems()
+        problems.unless(
+            not Token.is_unresolved(self.image_uri) and bool(_URI.fullmatch(self.image_uri)),
             f"image is '{self.image_uri}': SageMaker pulls from ECR, and the permission to do so names the repository: "
-            "use <account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>, or pass an IRepository"
-        ]
+            "use <account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>, or pass an IRepository",
+        )
+        problems.unless(
+            self.tag_or_digest is None, f"tag_or_digest is '{self.tag_or_digest}': with a URI, write it into the URI"
+        )
+        return list(problems)
 
     def uri(self, scope: Construct) -> str:  # noqa: ARG002
         return self.image_uri
