@@ -6,9 +6,9 @@ from textprep import normalize
 
 
 def prepare(text: str) -> str:
-    """Return the normal form of ``text`` without the difference between upper and lower case.
+    r"""Return the normal form of ``text`` without the difference between upper and lower case.
 
-    >>> prepare("  ＦＲＥＥ\\n Straße")
+    >>> prepare("  ＦＲＥＥ\n Straße")
     'free strasse'
     """
     return normalize(text).casefold()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 LOSSES = ("log_loss", "hinge", "squared_hinge")
 _RANGES = {
@@ -12,6 +14,12 @@ _RANGES = {
     "regularization": (1e-6, 1e6),
     "seed": (0, 2**32 - 1),
 }
+
+
+ALLOWED: Mapping[str, str] = MappingProxyType(
+    {name: f"from {low} to {high}" for name, (low, high) in _RANGES.items()} | {"loss": f"one of {', '.join(LOSSES)}"}
+)
+"""What each hyperparameter may be, in words."""
 
 
 class HyperparameterError(ValueError):
@@ -51,13 +59,13 @@ loss is 'l2': must be one of log_loss, hinge, squared_hinge
 
     def __post_init__(self) -> None:
         problems = [
-            f"{name} is {value}: must be from {low} to {high}"
+            f"{name} is {value}: must be {ALLOWED[name]}"
             for name, (low, high) in _RANGES.items()
             if not low <= (value := getattr(self, name)) <= high
         ]
         if self.ngram_min > self.ngram_max:
             problems.append(f"ngram_min is {self.ngram_min}: must not be above ngram_max, which is {self.ngram_max}")
         if self.loss not in LOSSES:
-            problems.append(f"loss is {self.loss!r}: must be one of {', '.join(LOSSES)}")
+            problems.append(f"loss is {self.loss!r}: must be {ALLOWED['loss']}")
         if problems:
             raise HyperparameterError("; ".join(problems))

@@ -46,7 +46,7 @@ class RequestError(BaseInferenceToolkitError):  # type: ignore[misc]
     """A request that cannot be answered, with the 4xx status that says why."""
 
     def __init__(self, status: HTTPStatus, message: str) -> None:
-        super().__init__(status.value, message, message)
+        super().__init__(status.value, message, status.phrase)
 
 
 def model_fn(model_dir: str) -> Model:
@@ -69,7 +69,7 @@ def input_fn(body: str | bytes, content_type: str | None) -> list[str] | Request
     read = READERS.get(_essence(content_type or JSON))
     if read is None:
         return _refuse(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"content type is {content_type}: must be {_one_of(READERS)}"
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"content type is {content_type}: must be one of {_list(READERS)}"
         )
     try:
         text = body.decode("utf-8") if isinstance(body, bytes) else body
@@ -104,9 +104,7 @@ def output_fn(prediction: Prediction | RequestError, accept: str | None) -> tupl
         media_type = JSON if _essence(choice) in ("*/*", "application/*") else _essence(choice)
         if media_type in WRITERS:
             return WRITERS[media_type](prediction), media_type
-    return _flask_response(
-        _refuse(HTTPStatus.NOT_ACCEPTABLE, f"accept is {accept}: must name {_one_of(WRITERS)}")
-    )
+    return _flask_response(_refuse(HTTPStatus.NOT_ACCEPTABLE, f"accept is {accept}: must name one of {_list(WRITERS)}"))
 
 
 def _probabilities(texts: Sequence[str], model: Model) -> list[list[float]]:
@@ -142,5 +140,5 @@ def _essence(media_type: str) -> str:
     return media_type.partition(";")[0].strip().lower()
 
 
-def _one_of(media_types: Iterable[str]) -> str:
+def _list(media_types: Iterable[str]) -> str:
     return ", ".join(media_types)

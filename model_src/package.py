@@ -37,8 +37,12 @@ def package(model_directory: Path, out_directory: Path) -> None:
         shutil.copyfile(_SOURCES / name, code / name)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Package as the command line says; return the exit code."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Package as the command line says.
+
+    Raises:
+        SystemExit: The model directory is not one; the message goes to the error stream.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model_dir", type=Path, help="what train.py wrote")
     parser.add_argument("out_dir", type=Path, help="where the packaged model goes")
@@ -46,10 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         package(parsed.model_dir, parsed.out_dir)
     except FileNotFoundError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -55,7 +55,7 @@ def read_json(body: str) -> list[str]:
     document = _parse_json(body, "the body")
     texts = document.get("texts") if isinstance(document, dict) else None
     if not isinstance(texts, list):
-        raise PayloadError('the body must be an object like {"texts": ["…"]}')
+        raise PayloadError('the body must be an object like {"texts": ["..."]}')
     for index, text in enumerate(texts):
         if not isinstance(text, str):
             raise PayloadError(f"texts[{index}] must be a string")
@@ -74,7 +74,7 @@ def read_json_lines(body: str) -> list[str]:
         document = _parse_json(line, f"line {number}")
         text = document.get("text") if isinstance(document, dict) else None
         if not isinstance(text, str):
-            raise PayloadError(f'line {number} must be an object like {{"text": "…"}}')
+            raise PayloadError(f'line {number} must be an object like {{"text": "..."}}')
         texts.append(text)
     return texts
 

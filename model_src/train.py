@@ -8,8 +8,8 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import joblib
@@ -17,34 +17,41 @@ import numpy as np
 import sklearn
 from channels import DataError, Example, read_channel
 from features import prepare
-from hyperparameters import LOSSES, HyperparameterError, Hyperparameters
+from hyperparameters import ALLOWED, HyperparameterError, Hyperparameters
+from metrics import Metrics, measure, metric_lines
 from sklearn.base import BaseEstimator
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, f1_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import LinearSVC
-from textprep import LANGUAGES
 
 _CALIBRATION_FOLDS = 5
 _LAST_RESORT_ITERATIONS = 1_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Metrics:
-    """How well a model does on held-out texts, all from 0 to 1.
+class Metadata:
+    """What ``metadata.json`` says of a model.
 
     Args:
-        texts: How many texts were measured.
-        accuracy: The part that got the right label.
-        macro_f1: The mean over the labels that occur of each label's F1 score; predictions are over all labels.
+        model_version: Follows from the data, hyperparameters, this code and scikit-learn's version, and from
+            nothing else: 12 hexadecimal digits.
+        labels: In the order of the model's scores.
+        hyperparameters: What it was trained with.
+        texts: How many texts it was trained on.
+        scikit_learn: The version that can load it.
+        metrics: Over all held-out texts, named ``all``, and over those of each language that occurs. Empty
+            when nothing was held out.
     """
 
+    model_version: str
+    labels: tuple[str, ...]
+    hyperparameters: Hyperparameters
     texts: int
-    accuracy: float
-    macro_f1: float
+    scikit_learn: str
+    metrics: Mapping[str, Metrics]
 
 
 def train(
@@ -53,7 +60,7 @@ def train(
     model_directory: Path,
     test_directory: Path | None = None,
     hyperparameters: Hyperparameters | None = None,
-) -> dict[str, object]:
+) -> Metadata:
     """Train on a channel and write ``model.joblib`` and ``metadata.json`` into ``model_directory``.
 
     Args:
@@ -64,8 +71,7 @@ def train(
         hyperparameters: Omitted, all have their defaults.
 
     Returns:
-        What is in ``metadata.json``. ``model_version`` follows from the data, hyperparameters, this code
-        and scikit-learn's version, and from nothing else.
+        What was written to ``metadata.json``.
 
     Raises:
         DataError: A channel cannot be used, or has too few labels or texts of a label.
@@ -74,22 +80,18 @@ def train(
     examples = read_channel(train_directory)
     _check_labels(examples, chosen)
     pipeline = fit(examples, chosen)
-    metadata: dict[str, object] = {
-        "model_version": model_version(examples, chosen),
-        "labels": [str(label) for label in pipeline.classes_],
-        "hyperparameters": asdict(chosen),
-        "texts": len(examples),
-        "scikit_learn": sklearn.__version__,
-        "metrics": {},
-    }
-    if test_directory:
-        known = {example.text for example in examples}
-        held_out = [example for example in read_channel(test_directory) if example.text not in known]
-        metadata["metrics"] = {name: asdict(metrics) for name, metrics in measure(pipeline, held_out)}
+    metadata = Metadata(
+        model_version=model_version(examples, chosen),
+        labels=tuple(str(label) for label in pipeline.classes_),
+        hyperparameters=chosen,
+        texts=len(examples),
+        scikit_learn=sklearn.__version__,
+        metrics=_measure_channel(pipeline, test_directory, examples) if test_directory else {},
+    )
     model_directory.mkdir(parents=True, exist_ok=True)
     joblib.dump(pipeline, model_directory / "model.joblib")
-    text = json.dumps(metadata, ensure_ascii=False, indent=2)
-    (model_directory / "metadata.json").write_text(f"{text}\n", encoding="utf-8")
+    document = json.dumps(asdict(metadata), ensure_ascii=False, indent=2)
+    (model_directory / "metadata.json").write_text(f"{document}\n", encoding="utf-8")
     return metadata
 
 
@@ -109,24 +111,6 @@ def fit(examples: Sequence[Example], hyperparameters: Hyperparameters) -> Pipeli
     return pipeline
 
 
-def measure(pipeline: Pipeline, examples: Sequence[Example]) -> Iterator[tuple[str, Metrics]]:
-    """Yield the metrics over all texts, named ``all``, and over those of each language that occurs."""
-    predictions = pipeline.predict([example.text for example in examples])
-    pairs = list(zip(examples, predictions, strict=True))
-    for name in ("all", *LANGUAGES):
-        chosen = [(example.label, label) for example, label in pairs if name in ("all", example.language)]
-        if chosen:
-            truth, predicted = zip(*chosen, strict=True)
-            yield (
-                name,
-                Metrics(
-                    texts=len(chosen),
-                    accuracy=float(accuracy_score(truth, predicted)),
-                    macro_f1=float(f1_score(truth, predicted, labels=sorted(set(truth)), average="macro")),
-                ),
-            )
-
-
 def model_version(examples: Iterable[Example], hyperparameters: Hyperparameters) -> str:
     """Return 12 hexadecimal digits that name a model made of these examples, choices and sources."""
     digest = hashlib.sha256(sklearn.__version__.encode())
@@ -138,6 +122,14 @@ def model_version(examples: Iterable[Example], hyperparameters: Hyperparameters)
     for example in examples:
         digest.update(json.dumps([example.text, example.label]).encode())
     return digest.hexdigest()[:12]
+
+
+def _measure_channel(pipeline: Pipeline, directory: Path, trained_on: Sequence[Example]) -> dict[str, Metrics]:
+    known = {example.text for example in trained_on}
+    held_out = [example for example in read_channel(directory) if example.text not in known]
+    if not held_out:
+        raise DataError(f"{directory}: all its texts are in the training data too, so nothing can be measured")
+    return measure(pipeline, held_out)
 
 
 def _classifier(examples: Sequence[Example], hyperparameters: Hyperparameters) -> BaseEstimator:
@@ -178,44 +170,50 @@ def _speed_up(pipeline: Pipeline) -> None:
 
 
 def _parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, Hyperparameters]:
+    environment = os.environ
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--train", type=Path, default=os.environ.get("SM_CHANNEL_TRAIN"), help="training channel")
-    parser.add_argument("--test", type=Path, default=os.environ.get("SM_CHANNEL_TEST"), help="held-out channel")
-    parser.add_argument("--model-dir", type=Path, default=os.environ.get("SM_MODEL_DIR"), help="where the model goes")
-    names = {field.name: f"--{field.name.replace('_', '-')}" for field in fields(Hyperparameters)}
-    defaults = asdict(Hyperparameters())
-    for name, option in names.items():
-        default = defaults[name]
-        choices = f", one of {', '.join(LOSSES)}" if name == "loss" else ""
-        parser.add_argument(option, type=type(default), default=default, help=f"default {default}{choices}")
+    parser.add_argument("--train", type=Path, default=environment.get("SM_CHANNEL_TRAIN"), help="training data")
+    parser.add_argument("--test", type=Path, default=environment.get("SM_CHANNEL_TEST"), help="held-out data")
+    parser.add_argument("--model-dir", type=Path, default=environment.get("SM_MODEL_DIR"), help="for the model")
+    options = {name: f"--{name.replace('_', '-')}" for name in ALLOWED}
+    for name, default in asdict(Hyperparameters()).items():
+        parser.add_argument(
+            options[name], type=type(default), default=default, help=f"{ALLOWED[name]}; {default} when omitted"
+        )
     parsed, unknown = parser.parse_known_args(arguments)
     if unknown:
-        parser.error(f"unknown: {' '.join(unknown)}; hyperparameters are {', '.join(names.values())}")
-    for option, value in (("--train", parsed.train), ("--model-dir", parsed.model_dir)):
+        parser.error(f"unknown: {' '.join(unknown)}; hyperparameters are {', '.join(options.values())}")
+    for option, variable, value in (
+        ("--train", "SM_CHANNEL_TRAIN", parsed.train),
+        ("--model-dir", "SM_MODEL_DIR", parsed.model_dir),
+    ):
         if not value:
-            parser.error(f"{option} is missing, and so is SageMaker's environment variable for it")
+            parser.error(f"give {option} or set {variable}")
     try:
-        return parsed, Hyperparameters(**{name: getattr(parsed, name) for name in names})
+        return parsed, Hyperparameters(**{name: getattr(parsed, name) for name in options})
     except HyperparameterError as error:
         parser.error(str(error))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Train as the command line and SageMaker's environment say; return the exit code."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train as the command line and SageMaker's environment say, and print the metrics.
+
+    Raises:
+        SystemExit: Hyperparameters (code 2) or data (code 1) are wrong; the message goes to the error stream.
+    """
     parsed, hyperparameters = _parse(arguments)
     try:
-        metadata = train(
+        trained = train(
             train_directory=parsed.train,
             model_directory=parsed.model_dir,
             test_directory=parsed.test,
             hyperparameters=hyperparameters,
         )
     except DataError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(json.dumps(metadata, ensure_ascii=False))
-    return 0
+        sys.exit(f"error: {error}")
+    lines = [f"model_version={trained.model_version}", *metric_lines(trained.metrics)]
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

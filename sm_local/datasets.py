@@ -152,7 +152,7 @@ def without_repeats(texts: Iterable[LabelledText]) -> list[LabelledText]:
 
 def split(texts: Sequence[LabelledText]) -> tuple[list[LabelledText], list[LabelledText]]:
     """Return four fifths to train on and one fifth to hold out, of each label."""
-    from sklearn.model_selection import train_test_split  # noqa: PLC0415 - seconds, and seldom needed
+    from sklearn.model_selection import train_test_split  # takes seconds, and is seldom needed
 
     labels = [text.label for text in texts]
     train, test = train_test_split(texts, test_size=HELD_OUT, stratify=labels, random_state=SEED)

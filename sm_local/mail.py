@@ -43,9 +43,7 @@ def _subject(message: Message) -> str:
 
 
 def _bodies(message: Message) -> Iterator[str]:
-    texts = [
-        part for part in message.walk() if part.get_content_maintype() == "text" and not part.get_filename()
-    ]
+    texts = [part for part in message.walk() if part.get_content_maintype() == "text" and not part.get_filename()]
     plain = [part for part in texts if part.get_content_subtype() == "plain"]
     for part in plain or texts:
         payload = part.get_payload(decode=True)

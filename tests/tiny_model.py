@@ -37,4 +37,4 @@ def train_tiny_model(directory: Path, *, hyperparameters: Hyperparameters | None
             hyperparameters=hyperparameters or Hyperparameters(ngram_max=3, max_features=1_000),
         )
     package(directory, directory)
-    return str(metadata["model_version"])
+    return metadata.model_version

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 
 def normalize(text: str) -> str:
-    """Return ``text`` in Unicode normal form NFKC, each run of white space one space, none at the ends.
+    r"""Return ``text`` in Unicode normal form NFKC, each run of white space one space, none at the ends.
 
     Normalising twice changes nothing more.
 
-    >>> normalize("  ＡＢＣ１２３\\r\\nﬁne　好 ")
+    >>> normalize("  ＡＢＣ１２３\r\nﬁne　好 ")
     'ABC123 fine 好'
     """
     return " ".join(unicodedata.normalize("NFKC", text).split())
@@ -47,9 +47,9 @@ class NormalizedText:
 
 
 def normalize_with_offsets(text: str) -> NormalizedText:
-    """Normalise as :func:`normalize` does and remember where each character comes from.
+    r"""Normalise as :func:`normalize` does and remember where each character comes from.
 
-    >>> normalize_with_offsets("e\\u0301 \\r\\n½")
+    >>> normalize_with_offsets("e\u0301 \r\n½")
     NormalizedText(text='é 1⁄2', spans=((0, 2), (2, 5), (5, 6), (5, 6), (5, 6)))
     """
     characters: list[str] = []
