@@ -31,7 +31,7 @@ demo: setup ## Train a model, deploy it to a local AWS and classify real texts t
 
 .PHONY: model
 model: setup ## Train the demo's model into .build/model, unless it is there
-	@$(VENV)/python -m sm_local.demo --only-model
+	@$(VENV)/python -m sm_local.demo_model
 
 .PHONY: test
 test: check bundles model ## Run every check and every test

@@ -1,0 +1,57 @@
+"""What the demo refuses, and how it sends and shows texts; tests/e2e/test_cli.py runs the whole of it."""
+
+from __future__ import annotations
+
+import pytest
+from rich.console import Console
+
+from sm_client import Classification
+from sm_local.datasets import LabelledText
+from sm_local.demo import Outcome, accuracy, check, requests, shorten
+from sm_local.errors import LocalAwsError
+
+
+def outcome(*, correct: bool = True, model_version: str = "v2") -> Outcome:
+    label = "good" if correct else "bad"
+    result = Classification(label=label, score=0.9, scores={label: 0.9}, language="zh")
+    text = LabelledText(text="很好", label="good")
+    return Outcome(text=text, result=result, model_version=model_version, seconds=0.01)
+
+
+def test_plausible_outcomes_of_the_deployed_model_pass() -> None:
+    outcomes = [outcome()] * 8 + [outcome(correct=False)] * 2
+    assert accuracy(outcomes) == 0.8
+    check({"zh": outcomes}, "v2")
+
+
+def test_too_many_wrong_labels_in_one_language_fail() -> None:
+    wrong = [outcome()] * 7 + [outcome(correct=False)] * 3
+    with pytest.raises(LocalAwsError, match="Only 70% of the zh texts"):
+        check({"en": [outcome()] * 10, "zh": wrong}, "v2")
+
+
+def test_an_answer_of_another_model_fails() -> None:
+    with pytest.raises(LocalAwsError, match="Model v1 answered, and v2 was deployed"):
+        check({"zh": [outcome(), outcome(model_version="v1")]}, "v2")
+
+
+def test_texts_are_sent_in_requests_that_the_api_takes() -> None:
+    texts = [LabelledText(text="x" * (number % 9_000 + 1), label="spam") for number in range(0, 90_000, 37)]
+    groups = list(requests(texts))
+    assert [text for group in groups for text in group] == texts
+    assert all(len(group) <= 100 for group in groups)
+    assert all(sum(len(text.text) for text in group) <= 200_000 for group in groups)
+    assert max(sum(len(text.text) for text in group) for group in groups) > 190_000
+
+
+def test_nothing_to_send_is_no_request() -> None:
+    assert list(requests([])) == []
+
+
+@pytest.mark.parametrize("text", ["物流很快，包装也很好，下次还会再来", "Subject\n\nbody   of a long mail"])
+def test_a_shown_text_is_one_line_of_the_given_width(text: str) -> None:
+    shown = shorten(text, 12)
+    assert Console().measure(shown).maximum <= 12
+    assert "\n" not in shown.plain
+    assert shown.plain.endswith("…")
+    assert shorten("short", 12).plain == "short"
