@@ -19,7 +19,7 @@ class Problems:
     >>> problems.between("instance_count", 0, 1, 100)
     >>> problems.one_of("language", "fr", ["en", "zh"])
     >>> list(problems)
-    ["instance_count is 0: must be from 1 to 100", "language is 'fr': must be one of 'en', 'zh'"]
+    ['instance_count is 0: must be from 1 to 100', "language is 'fr': must be one of 'en', 'zh'"]
     """
 
     def __init__(self) -> None:

@@ -39,6 +39,18 @@ class Endpoint(EndpointBase):
 
     Raises:
         InvalidPropsError: Anything that is wrong with the arguments, all at once.
+
+    >>> model = Model(
+    ...     stack,
+    ...     "Model",
+    ...     data=ModelData.from_directory(model_directory),
+    ...     framework=Framework.scikit_learn(),
+    ... )
+    >>> endpoint = Endpoint(stack, "Endpoint", model=model, variant=Serverless(memory_size_mb=1024))
+    >>> grant = endpoint.grant_invoke(role)
+    >>> alarm = endpoint.metric_invocation_5xx_errors().create_alarm(
+    ...     stack, "ModelFails", threshold=1, evaluation_periods=3
+    ... )
     """
 
     def __init__(
@@ -92,6 +104,10 @@ class Endpoint(EndpointBase):
             construct_id: The id within the parent.
             endpoint_name: Its name.
             variant_names: The names of its variants, for metrics. When omitted: ``AllTraffic``.
+
+        >>> endpoint = Endpoint.from_endpoint_name(stack, "Theirs", "reviews")
+        >>> endpoint.metric_model_latency(statistic="p99").metric_name
+        'ModelLatency'
         """
         return _ImportedEndpoint(scope, construct_id, endpoint_name, variant_names)
 

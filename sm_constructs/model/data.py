@@ -60,7 +60,9 @@ class ModelData(ABC):
 
         Args:
             path: The directory; what lies in it stands at the archive's root, ``code/`` among it.
-            exclude: Shell patterns of files to leave out. When omitted: only ``__pycache__`` and the like.
+            exclude: Shell patterns of names and paths to leave out. When omitted: only ``__pycache__`` and the like.
+
+        >>> data = ModelData.from_directory(".build/model", exclude=["*.md"])
         """
         return _Directory(path=Path(path), exclude=tuple(exclude))
 
@@ -71,7 +73,9 @@ class ModelData(ABC):
         Args:
             bucket: The bucket, in the region of the model.
             key: The object's key, which ends in ``.tar.gz``. Another model needs another key, since SageMaker
-                reads the object when an instance starts.
+                reads the object whenever an instance starts.
+
+        >>> data = ModelData.from_bucket(bucket, "models/2024-06-01/model.tar.gz")
         """
         return _BucketObject(bucket=bucket, object_key=key)
 

@@ -49,6 +49,9 @@ class Framework:
             image: A repository, or a full ECR URI, to take the image from instead; ``version`` and ``account``
                 then do not matter. When omitted: AWS's image.
             tag_or_digest: Which image, when ``image`` is a repository.
+
+        >>> Framework.scikit_learn("1.9-0", entry_point="serve.py").environment["SAGEMAKER_PROGRAM"]
+        'serve.py'
         """
         return cls(
             image=AwsImage(framework="scikit-learn", version=version, account=account)
@@ -74,6 +77,8 @@ class Framework:
             tag_or_digest: Which image, when ``image`` is a repository; not needed with a URI.
             environment: Environment variables that the image needs. When omitted: none.
             required_files: Names that the model's archive must have. When omitted: none.
+
+        >>> framework = Framework.custom("111122223333.dkr.ecr.eu-west-1.amazonaws.com/classifier:v1")
         """
         return cls(
             image=_own_image(image, tag_or_digest),
