@@ -1,0 +1,305 @@
+"""TextClassification and its stack: the parts are there, know each other, and follow the stage."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from aws_cdk.assertions import Template
+
+from sm_constructs import (
+    DEV,
+    PROD,
+    Framework,
+    InvalidPropsError,
+    LambdaPlatform,
+    ModelData,
+    RealTime,
+    StageConfig,
+    TextClassification,
+    TextClassificationStack,
+)
+from tests.synth.templates import all_of, only, resources_of, statements, text_of
+
+pytestmark = pytest.mark.usefixtures("bundles")
+
+STAGING = replace(
+    PROD,
+    name="staging",
+    variant=RealTime(instance_type="ml.c6i.xlarge", instance_count=1),
+    log_retention=logs.RetentionDays.TWO_WEEKS,
+    termination_protection=False,
+)
+
+
+@pytest.fixture
+def model_data(model_directory: Path) -> ModelData:
+    return ModelData.from_directory(model_directory)
+
+
+def properties(stack: cdk.Stack, resource_type: str) -> list[dict[str, Any]]:
+    return [resource.get("Properties", {}) for resource in all_of(stack, resource_type)]
+
+
+def key_arns(value: object) -> list[object]:
+    """Everything in a template that a key is named by."""
+    names = {"KmsKeyId", "KmsKeyArn", "KMSMasterKeyID", "KmsMasterKeyId"}
+    if isinstance(value, dict):
+        here = [each for name, each in value.items() if name in names]
+        return here + [found for each in value.values() for found in key_arns(each)]
+    if isinstance(value, list):
+        return [found for each in value for found in key_arns(each)]
+    return []
+
+
+@pytest.mark.parametrize("stage", [DEV, PROD, STAGING], ids=lambda stage: stage.name)
+def test_the_stack_has_exactly_the_outputs_that_clients_find_it_by(
+    app: cdk.App, model_data: ModelData, stage: StageConfig
+) -> None:
+    stack = TextClassificationStack(app, "Stack", model_data=model_data, stage=stage)
+
+    outputs = Template.from_stack(stack).to_json()["Outputs"]
+    system = stack.text_classification
+
+    assert {name: output["Value"] for name, output in outputs.items()} == {
+        "ApiUrl": stack.resolve(system.api.api_url),
+        "EndpointName": stack.resolve(system.endpoint.endpoint_name),
+        "ArtifactBucketName": stack.resolve(system.artifacts.bucket.bucket_name),
+        "AlarmTopicArn": stack.resolve(system.monitoring.topic.topic_arn),
+        "DashboardName": stack.resolve(system.monitoring.dashboard.dashboard_name),
+        "ClassifyFunctionName": stack.resolve(system.api.classify_function.function_name),
+    }
+
+
+def test_dev_is_the_default_and_serves_on_demand(app: cdk.App, model_data: ModelData) -> None:
+    stack = TextClassificationStack(app, "Stack", model_data=model_data)
+
+    (variant,) = only(stack, "AWS::SageMaker::EndpointConfig")["ProductionVariants"]
+
+    assert "ServerlessConfig" in variant
+    assert stack.termination_protection is False
+    assert {resource.get("DeletionPolicy", "Delete") for resource in resources_of(stack).values()} == {"Delete"}
+
+
+def test_prod_serves_on_two_instances_and_keeps_what_holds_data(app: cdk.App, model_data: ModelData) -> None:
+    stack = TextClassificationStack(app, "Stack", model_data=model_data, stage=PROD)
+
+    (variant,) = only(stack, "AWS::SageMaker::EndpointConfig")["ProductionVariants"]
+    kept = {resource["Type"] for resource in resources_of(stack).values() if resource.get("DeletionPolicy") == "Retain"}
+    deleted = {
+        resource["Type"] for resource in resources_of(stack).values() if resource.get("DeletionPolicy") != "Retain"
+    }
+
+    assert variant["InitialInstanceCount"] == 2
+    assert stack.termination_protection is True
+    assert kept == {"AWS::KMS::Key", "AWS::Logs::LogGroup", "AWS::S3::Bucket"}
+    assert kept.isdisjoint(deleted)
+
+
+def test_prod_encrypts_everything_that_takes_a_key_with_one_that_is_rotated(
+    app: cdk.App, model_data: ModelData
+) -> None:
+    stack = TextClassificationStack(app, "Stack", model_data=model_data, stage=PROD)
+
+    key = only(stack, "AWS::KMS::Key")
+    (key_id,) = (name for name, each in resources_of(stack).items() if each["Type"] == "AWS::KMS::Key")
+    encrypted = [name for name, each in resources_of(stack).items() if key_arns(each)]
+
+    assert key["EnableKeyRotation"] is True
+    assert {str(arn) for arn in key_arns(resources_of(stack))} == {str({"Fn::GetAtt": [key_id, "Arn"]})}
+    assert sorted(resources_of(stack)[name]["Type"] for name in encrypted) == [
+        *["AWS::Lambda::Function"] * 3,
+        *["AWS::Logs::LogGroup"] * 5,
+        "AWS::S3::Bucket",  # the other one is for access logs, which S3 does not deliver under a KMS key
+        "AWS::SNS::Topic",
+        "AWS::SageMaker::EndpointConfig",
+    ]
+
+
+def test_the_keys_policy_allows_each_service_what_it_needs_and_no_more(app: cdk.App, model_data: ModelData) -> None:
+    stack = TextClassificationStack(app, "Stack", model_data=model_data, stage=PROD)
+
+    root, *services = only(stack, "AWS::KMS::Key")["KeyPolicy"]["Statement"]
+    logs_actions = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+
+    assert root["Principal"]["AWS"]["Fn::Join"][1][-1] == ":root"
+    assert [(each["Action"], *each["Condition"]) for each in services] == [
+        (logs_actions, "ArnLike"),
+        (logs_actions, "ArnLike"),
+        (["kms:Decrypt", "kms:GenerateDataKey*"], "StringEquals"),
+    ]
+
+
+def test_dev_has_a_key_for_notifications_only_which_cloudwatch_cannot_send_without(
+    app: cdk.App, model_data: ModelData
+) -> None:
+    stack = TextClassificationStack(app, "Stack", model_data=model_data)
+
+    encrypted = [each["Type"] for each in resources_of(stack).values() if key_arns(each)]
+
+    assert encrypted == ["AWS::SNS::Topic"]
+    assert stack.text_classification.encryption_key is None
+
+
+@pytest.mark.parametrize("stage", [DEV, PROD], ids=lambda stage: stage.name)
+def test_a_key_that_is_handed_in_is_used_instead(app: cdk.App, model_data: ModelData, stage: StageConfig) -> None:
+    arn = "arn:aws:kms:us-east-1:111122223333:key/1"
+    stack = cdk.Stack(app, "Stack")
+    key = kms.Key.from_key_arn(stack, "Key", arn)
+
+    system = TextClassification(stack, "System", model_data=model_data, stage=stage, encryption_key=key)
+
+    assert system.encryption_key is key
+    assert all_of(stack, "AWS::KMS::Key") == []
+    assert set(key_arns(resources_of(stack))) == {arn}
+
+
+@pytest.mark.parametrize("instance_type", ["ml.g5.xlarge", "ml.m5d.large"])
+def test_instances_that_encrypt_their_own_storage_get_no_volume_key(
+    app: cdk.App, model_data: ModelData, instance_type: str
+) -> None:
+    stage = replace(PROD, variant=RealTime(instance_type=instance_type, instance_count=2))
+    stack = TextClassificationStack(app, "Stack", model_data=model_data, stage=stage)
+
+    assert "KmsKeyId" not in only(stack, "AWS::SageMaker::EndpointConfig")
+
+
+def test_a_third_stage_reaches_every_part(app: cdk.App, model_data: ModelData) -> None:
+    stage = replace(STAGING, throttling_rate_limit=7, throttling_burst_limit=9, noncurrent_version_days=3)
+    stack = TextClassificationStack(app, "Stack", model_data=model_data, stage=stage)
+
+    (variant,) = only(stack, "AWS::SageMaker::EndpointConfig")["ProductionVariants"]
+    api_stage = only(stack, "AWS::ApiGateway::Stage")
+    rules = [bucket["LifecycleConfiguration"]["Rules"][0] for bucket in properties(stack, "AWS::S3::Bucket")]
+
+    assert (variant["InstanceType"], variant["InitialInstanceCount"]) == ("ml.c6i.xlarge", 1)
+    assert api_stage["StageName"] == "staging"
+    assert api_stage["MethodSettings"][0]["ThrottlingRateLimit"] == 7
+    assert api_stage["MethodSettings"][0]["ThrottlingBurstLimit"] == 9
+    assert {group["RetentionInDays"] for group in properties(stack, "AWS::Logs::LogGroup")} == {14}
+    assert sorted(rule["NoncurrentVersionExpiration"]["NoncurrentDays"] for rule in rules) == [1, 3]
+    assert [rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule] == [365]
+    assert stack.termination_protection is False
+
+
+def test_the_stages_thresholds_are_those_of_the_alarms(app: cdk.App, model_data: ModelData) -> None:
+    stacks = [
+        TextClassificationStack(app, f"Stack-{stage.name}", model_data=model_data, stage=stage) for stage in (DEV, PROD)
+    ]
+
+    dev, prod = (
+        {alarm["MetricName"]: alarm["Threshold"] for alarm in properties(stack, "AWS::CloudWatch::Alarm")}
+        for stack in stacks
+    )
+
+    assert (dev["Latency"], prod["Latency"]) == (20_000, 2_000)
+    assert (dev["5XXError"], prod["5XXError"]) == (0.05, 0.01)
+    assert (dev["ModelLatency"], prod["ModelLatency"]) == (2_000_000, 1_000_000)
+
+
+def test_every_part_is_watched(app: cdk.App, model_data: ModelData) -> None:
+    stack = TextClassificationStack(app, "Stack", model_data=model_data)
+
+    assert list(stack.text_classification.monitoring.segments) == [
+        "Api",
+        "Classify",
+        "AnnotateEn",
+        "AnnotateZh",
+        "Endpoint",
+    ]
+
+
+def test_a_variant_of_another_name_is_the_one_that_is_watched(app: cdk.App, model_data: ModelData) -> None:
+    stage = replace(PROD, variant=RealTime(instance_type="ml.m5.large", instance_count=2, variant_name="Blue"))
+    stack = TextClassificationStack(app, "Stack", model_data=model_data, stage=stage)
+
+    watched = {
+        dimension["Value"]
+        for alarm in properties(stack, "AWS::CloudWatch::Alarm")
+        for dimension in alarm["Dimensions"]
+        if dimension["Name"] == "VariantName"
+    }
+
+    assert watched == {"Blue"}
+
+
+def test_the_function_calls_this_endpoint_and_may_call_no_other(app: cdk.App, model_data: ModelData) -> None:
+    stack = TextClassificationStack(app, "Stack", model_data=model_data)
+
+    (endpoint_id,) = (name for name, each in resources_of(stack).items() if each["Type"] == "AWS::SageMaker::Endpoint")
+    (classify,) = (
+        function
+        for function in properties(stack, "AWS::Lambda::Function")
+        if function["Handler"].endswith("classify.handler")
+    )
+    allowed = [each["Resource"] for each in statements(stack) if each["Action"] == "sagemaker:InvokeEndpoint"]
+
+    assert classify["Environment"]["Variables"]["ENDPOINT_NAME"] == {"Fn::GetAtt": [endpoint_id, "EndpointName"]}
+    assert allowed == [{"Ref": endpoint_id}]  # the ARN as SageMaker writes it, in lower case
+    assert "undefined" not in text_of(stack)
+
+
+def test_functions_and_model_run_in_the_vpc_that_is_handed_in(app: cdk.App, model_data: ModelData) -> None:
+    stack = cdk.Stack(app, "Stack")
+    TextClassification(stack, "System", model_data=model_data, stage=PROD, vpc=vpc_of(stack))
+
+    functions = properties(stack, "AWS::Lambda::Function")
+
+    assert [function["VpcConfig"]["SubnetIds"] for function in functions] == [["subnet-1", "subnet-2"]] * 3
+    assert only(stack, "AWS::SageMaker::Model")["VpcConfig"]["Subnets"] == ["subnet-1", "subnet-2"]
+
+
+def test_a_serverless_endpoint_in_a_vpc_is_refused(app: cdk.App, model_data: ModelData) -> None:
+    stack = cdk.Stack(app, "Stack")
+
+    with pytest.raises(InvalidPropsError, match="Serverless with a model in a VPC"):
+        TextClassification(stack, "System", model_data=model_data, stage=DEV, vpc=vpc_of(stack))
+
+
+def test_framework_and_platform_can_be_handed_in(app: cdk.App) -> None:
+    stack = cdk.Stack(app, "Stack")
+    image = "111122223333.dkr.ecr.us-east-1.amazonaws.com/classifier:1"
+    TextClassification(
+        stack,
+        "System",
+        model_data=ModelData.from_bucket(s3.Bucket.from_bucket_name(stack, "Models", "models"), "1/model.tar.gz"),
+        framework=Framework.custom(image),
+        lambda_platform=LambdaPlatform(python="3.12", architecture="x86_64"),
+    )
+
+    assert only(stack, "AWS::SageMaker::Model")["PrimaryContainer"]["Image"] == image
+    assert {
+        (function["Runtime"], *function["Architectures"]) for function in properties(stack, "AWS::Lambda::Function")
+    } == {("python3.12", "x86_64")}
+
+
+def test_two_systems_live_in_one_stack(stack: cdk.Stack, model_data: ModelData) -> None:
+    TextClassification(stack, "Reviews", model_data=model_data)
+    TextClassification(stack, "Mail", model_data=model_data, stage=PROD)
+
+    assert len(all_of(stack, "AWS::SageMaker::Endpoint")) == 2
+    assert len({api["Name"] for api in properties(stack, "AWS::ApiGateway::RestApi")}) == 2
+
+
+def test_a_missing_model_is_an_error_that_names_the_directory(app: cdk.App) -> None:
+    with pytest.raises(InvalidPropsError, match="nowhere"):
+        TextClassificationStack(app, "Stack", model_data=ModelData.from_directory("nowhere"))
+
+
+def vpc_of(stack: cdk.Stack) -> ec2.IVpc:
+    return ec2.Vpc.from_vpc_attributes(
+        stack,
+        "Vpc",
+        vpc_id="vpc-1",
+        vpc_cidr_block="10.0.0.0/16",
+        availability_zones=["us-east-1a", "us-east-1b"],
+        private_subnet_ids=["subnet-1", "subnet-2"],
+        private_subnet_route_table_ids=["table-1", "table-2"],
+    )
