@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -71,9 +72,7 @@ class SignedTransport:
         retries: What to do about throttling, 5xx and broken connections.
     """
 
-    def __init__(
-        self, base_url: str, session: boto3.Session, *, endpoint_url: str | None, retries: Retries
-    ) -> None:
+    def __init__(self, base_url: str, session: boto3.Session, *, endpoint_url: str | None, retries: Retries) -> None:
         api = urlsplit(base_url)
         connect_to = urlsplit(endpoint_url) if endpoint_url else api
         self._url = urlunsplit((connect_to.scheme, connect_to.netloc, api.path.rstrip("/") + "/", "", ""))
@@ -85,6 +84,8 @@ class SignedTransport:
             verify=ca_bundle or True,
             proxies=get_environ_proxies(self._url),
             timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),  # type: ignore[arg-type] # stubs lack the pair
+            # Head and body go out as two writes: without this the second waits 40 ms for an acknowledgement.
+            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],  # type: ignore[list-item]
         )
 
     def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,9 +118,7 @@ class SignedTransport:
             raise NoCredentialsError
         headers = {"Host": self._host, "Content-Type": "application/json", "Accept": "application/json"}
         request = AWSRequest(method=method, url=self._url + path, data=data, headers=headers)
-        SigV4Auth(credentials.get_frozen_credentials(), "execute-api", self._session.region_name).add_auth(
-            request
-        )
+        SigV4Auth(credentials.get_frozen_credentials(), "execute-api", self._session.region_name).add_auth(request)
         return request
 
 

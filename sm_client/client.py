@@ -58,9 +58,7 @@ class Client:
         session = session or boto3.Session()
         return cls(stack_outputs(stack_name, session)["ApiUrl"], session=session)
 
-    def classify(
-        self, texts: Sequence[str], language: Language = "auto", annotations: bool = False
-    ) -> Classifications:
+    def classify(self, texts: Sequence[str], language: Language = "auto", annotations: bool = False) -> Classifications:
         """Return the label of each text.
 
         Args:
@@ -80,9 +78,7 @@ class Client:
         try:
             return Classifications.from_json(answer)
         except (KeyError, TypeError) as error:
-            raise ApiError(
-                status=200, title="unexpected answer", detail=f"not a classification: {error!r}"
-            ) from error
+            raise ApiError(status=200, title="unexpected answer", detail=f"not a classification: {error!r}") from error
 
 
 def stack_outputs(stack_name: str, session: boto3.Session | None = None) -> dict[str, str]:
@@ -97,9 +93,7 @@ def stack_outputs(stack_name: str, session: boto3.Session | None = None) -> dict
     except ClientError as error:
         if error.response["Error"]["Code"] != "ValidationError":
             raise
-        raise StackNotFoundError(
-            stack_name, f"does not exist in {cloudformation.meta.region_name}"
-        ) from error
+        raise StackNotFoundError(stack_name, f"does not exist in {cloudformation.meta.region_name}") from error
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
     if "ApiUrl" not in outputs:
         raise StackNotFoundError(stack_name, f"has no output ApiUrl: its status is {stack['StackStatus']}")

@@ -32,8 +32,7 @@ class Annotations:
     def from_json(cls, document: Mapping[str, Any]) -> Annotations:
         return cls(
             tokens=tuple(
-                Token(text=token["text"], start=token["start"], end=token["end"])
-                for token in document["tokens"]
+                Token(text=token["text"], start=token["start"], end=token["end"]) for token in document["tokens"]
             )
         )
 

@@ -147,11 +147,12 @@ def _classify(client: Client, texts: Sequence[LabelledText]) -> list[Outcome]:
 def _table(outcomes: Sequence[Outcome]) -> Table:
     caption = "The first time includes the cold start of the Lambda function."
     table = Table(title="Held-out texts, one request each", caption=caption)
-    for heading in ("text", "truth", "label", "score", "time"):
+    for heading in ("text", "truth", "label", "score"):
         table.add_column(heading, no_wrap=True)
+    table.add_column("time", no_wrap=True, min_width=7, justify="right")
     for outcome in outcomes:
         table.add_row(
-            shorten(outcome.text.text, min(60, console.width - 42)),
+            shorten(outcome.text.text, min(60, console.width - 43)),
             outcome.text.label,
             Text(outcome.result.label, style="green" if outcome.correct else "red"),
             f"{outcome.result.score:.2f}",
