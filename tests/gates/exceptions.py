@@ -15,7 +15,7 @@ PATH = Path(__file__).with_name("exceptions.toml")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accepted:
-    """An entry of the list.
+    """One rule and one resource of an entry of the list.
 
     Args:
         rule: The rule's id, exactly.
@@ -34,12 +34,17 @@ class Accepted:
 
 
 def load(path: Path = PATH) -> list[Accepted]:
-    """Read the list.
+    """Read the list. Each of an entry's rules goes with each of its resources.
 
     Raises:
         TypeError: An entry lacks a field or has one that nobody knows.
     """
-    return [Accepted(**entry) for entry in tomllib.loads(path.read_text(encoding="utf-8")).get("exception", [])]
+    entries = tomllib.loads(path.read_text(encoding="utf-8")).get("exception", [])
+    return [accepted for entry in entries for accepted in _pairs(**entry)]
+
+
+def _pairs(*, rules: list[str], resources: list[str], reason: str) -> list[Accepted]:
+    return [Accepted(rule=rule, resource=resource, reason=reason) for rule in rules for resource in resources]
 
 
 def unlisted(findings: Iterable[Finding], accepted: Iterable[Accepted]) -> list[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ COUNTED = (NIST, CONTROL_TOWER)
 
 UNPLACED = "(no construct)"
 """Where a checker that found something does not say at what."""
+
+_LOGICAL_ID = re.compile(r"<(\w+?)[0-9A-F]{8}((?:\.\w+)*)>")
+"""A logical id, and an attribute, in a rule's id: the hash at its end is left out, which moving a construct changes."""
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -54,7 +58,7 @@ def of_report(path: Path) -> Iterator[Finding]:
             for construct in violation["violatingConstructs"]:
                 yield Finding(
                     checker=plugin["pluginName"],
-                    rule=violation["ruleName"],
+                    rule=_LOGICAL_ID.sub(r"<\1\2>", violation["ruleName"]),
                     resource=construct["constructPath"] or UNPLACED,
                     message=violation["description"],
                 )

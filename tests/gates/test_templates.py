@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tests.gates.findings import (
     OWN_RULES,
     Finding,
     Template,
+    of_report,
 )
 from tests.gates.judging import Judgement
 
@@ -131,8 +133,23 @@ def test_an_entry_covers_one_rule_at_the_resources_of_a_pattern(rule: str, resou
     assert exceptions.unused([BUCKET], [entry]) == ([] if covered else [entry])
 
 
+def test_each_rule_of_an_entry_goes_with_each_of_its_resources(tmp_path: Path) -> None:
+    path = tmp_path / "exceptions.toml"
+    path.write_text('[[exception]]\nrules = ["A", "B"]\nresources = ["x", "y"]\nreason = "so"\n')
+    pairs = [(entry.rule, entry.resource) for entry in exceptions.load(path)]
+    assert pairs == [("A", "x"), ("A", "y"), ("B", "x"), ("B", "y")]
+
+
+def test_the_hash_of_a_logical_id_is_left_out_of_a_rule(tmp_path: Path) -> None:
+    path = tmp_path / "validation-report.json"
+    rule = "AwsSolutions-IAM5[Resource::<StoreBucket4FBDE984.Arn>/datasets/*]"
+    violation = {"ruleName": rule, "description": "", "violatingConstructs": [{"constructPath": "Stack/Role"}]}
+    path.write_text(json.dumps({"pluginReports": [{"pluginName": "AwsSolutions", "violations": [violation]}]}))
+    assert [each.rule for each in of_report(path)] == ["AwsSolutions-IAM5[Resource::<StoreBucket.Arn>/datasets/*]"]
+
+
 def test_an_entry_without_a_reason_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "exceptions.toml"
-    path.write_text('[[exception]]\nrule = "Rule"\nresource = "*"\n')
+    path.write_text('[[exception]]\nrules = ["Rule"]\nresources = ["*"]\n')
     with pytest.raises(TypeError, match="reason"):
         exceptions.load(path)
