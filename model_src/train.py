@@ -28,7 +28,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import LinearSVC
 
 _CALIBRATION_FOLDS = 5
-_LAST_RESORT_ITERATIONS = 1_000
+_MAX_ITERATIONS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,10 +135,8 @@ def _measure_channel(pipeline: Pipeline, directory: Path, trained_on: Sequence[E
 def _classifier(examples: Sequence[Example], hyperparameters: Hyperparameters) -> BaseEstimator:
     c = 1 / hyperparameters.regularization
     if hyperparameters.loss == "log_loss":
-        return LogisticRegression(C=c, max_iter=_LAST_RESORT_ITERATIONS, random_state=hyperparameters.seed)
-    machine = LinearSVC(
-        C=c, loss=hyperparameters.loss, max_iter=_LAST_RESORT_ITERATIONS, random_state=hyperparameters.seed
-    )
+        return LogisticRegression(C=c, max_iter=_MAX_ITERATIONS, random_state=hyperparameters.seed)
+    machine = LinearSVC(C=c, loss=hyperparameters.loss, max_iter=_MAX_ITERATIONS, random_state=hyperparameters.seed)
     rarest = min(Counter(example.label for example in examples).values())
     folds = StratifiedKFold(min(_CALIBRATION_FOLDS, rarest), shuffle=True, random_state=hyperparameters.seed)
     return CalibratedClassifierCV(machine, cv=folds, ensemble=False)
@@ -172,9 +170,9 @@ def _speed_up(pipeline: Pipeline) -> None:
 def _parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, Hyperparameters]:
     environment = os.environ
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--train", type=Path, default=environment.get("SM_CHANNEL_TRAIN"), help="training data")
-    parser.add_argument("--test", type=Path, default=environment.get("SM_CHANNEL_TEST"), help="held-out data")
-    parser.add_argument("--model-dir", type=Path, default=environment.get("SM_MODEL_DIR"), help="for the model")
+    parser.add_argument("--train", type=Path, default=environment.get("SM_CHANNEL_TRAIN") or None, help="training data")
+    parser.add_argument("--test", type=Path, default=environment.get("SM_CHANNEL_TEST") or None, help="held-out data")
+    parser.add_argument("--model-dir", type=Path, default=environment.get("SM_MODEL_DIR") or None, help="for the model")
     options = {name: f"--{name.replace('_', '-')}" for name in ALLOWED}
     for name, default in asdict(Hyperparameters()).items():
         parser.add_argument(

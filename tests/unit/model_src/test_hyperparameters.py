@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+from hyperparameters import HyperparameterError, Hyperparameters
+
+
+def test_the_defaults_are_allowed() -> None:
+    assert Hyperparameters() == Hyperparameters(
+        ngram_min=1, ngram_max=3, max_features=100_000, regularization=0.2, loss="log_loss", seed=20240601
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"ngram_min": 0}, "ngram_min is 0: must be from 1 to 10"),
+        ({"ngram_max": 11}, "ngram_max is 11: must be from 1 to 10"),
+        ({"ngram_min": 4}, "ngram_min is 4: must not be above ngram_max, which is 3"),
+        ({"max_features": 0}, "max_features is 0: must be from 1 to 2000000"),
+        ({"regularization": 0.0}, "regularization is 0.0: must be from 1e-06 to 1000000.0"),
+        ({"regularization": float("nan")}, "regularization is nan"),
+        ({"seed": -1}, "seed is -1: must be from 0 to 4294967295"),
+        ({"loss": "perceptron"}, "loss is 'perceptron': must be one of log_loss, hinge, squared_hinge"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_with_what_is_allowed(changes: dict[str, object], problem: str) -> None:
+    with pytest.raises(HyperparameterError) as caught:
+        Hyperparameters(**changes)  # type: ignore[arg-type]
+    assert problem in str(caught.value)
+
+
+def test_all_wrong_values_are_named_at_once() -> None:
+    with pytest.raises(HyperparameterError) as caught:
+        Hyperparameters(ngram_min=0, max_features=-1, loss="l2")
+    assert all(name in str(caught.value) for name in ("ngram_min", "max_features", "loss"))
