@@ -131,4 +131,5 @@ def _model_failure(error: ClientError) -> GatewayError:
     facts = {"error": "ModelError", "model_status": status, "log_stream_arn": response.get("LogStreamArn")}
     if isinstance(status, int) and (status == _TOO_MANY_REQUESTS or status >= _SERVER_ERRORS):
         return UnavailableError("the model failed: its own log says why", facts)
-    return RejectedError("the model refused the request", facts, cause=str(response.get("OriginalMessage")))
+    message = "the model refused the texts"
+    return RejectedError(message, facts, cause=f"{message}: {response.get('OriginalMessage')}")

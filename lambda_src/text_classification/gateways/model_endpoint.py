@@ -94,6 +94,5 @@ def _parsed(answer: bytes, *, expected: int) -> ModelAnswer:
 
 
 def _unexpected(facts: dict[str, object]) -> RejectedError:
-    return RejectedError(
-        "the model's answer has not the agreed form", facts, cause="its answer has not the agreed form"
-    )
+    message = "the model's answer has not the agreed form"
+    return RejectedError(message, facts, cause=message)

@@ -72,4 +72,5 @@ class FunctionAnnotator:
 
 
 def _rejected(facts: dict[str, object]) -> RejectedError:
-    return RejectedError("a text could not be annotated", facts, cause="a text could not be annotated")
+    message = "the texts could not be annotated"
+    return RejectedError(message, facts, cause=message)

@@ -114,13 +114,13 @@ def _gateway_problem(error: GatewayError) -> Problem:
     match error:
         case UnavailableError():
             logger.error("not available: %s", error, extra=error.facts)
-            return Problem(status=503, detail="the model is busy or starting: send the request again later")
+            return Problem(status=503, detail="busy or still starting: send the request again later")
         case TimedOutError():
             logger.error("timed out: %s", error, extra=error.facts)
-            return Problem(status=504, detail="the model did not answer in time: send fewer or shorter texts")
+            return Problem(status=504, detail="no answer in time: send fewer or shorter texts")
         case RejectedError():
             logger.error("rejected: %s", error, extra=error.facts)
-            return Problem(status=502, detail=f"the model could not do it: {error.cause[:_MAX_CAUSE]}")
+            return Problem(status=502, detail=error.cause[:_MAX_CAUSE])
         case MisconfiguredError() | _:
             logger.error("configuration error: %s", error, extra=error.facts)
             return Problem(status=500, detail="the service is not set up right: the log has it by the request_id")

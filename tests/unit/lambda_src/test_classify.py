@@ -387,7 +387,7 @@ def service_error(status: int, error_type: str, message: str = "what AWS says") 
     return Reply(status, json.dumps({"message": message}).encode(), error_type)
 
 
-UNAVAILABLE = "the model is busy or starting: send the request again later"
+UNAVAILABLE = "busy or still starting: send the request again later"
 NOT_SET_UP = "the service is not set up right: the log has it by the request_id"
 FAILURES: dict[str, tuple[Reply, int, str]] = {
     "model not ready": (service_error(429, "ModelNotReadyException"), 503, UNAVAILABLE),
@@ -397,19 +397,19 @@ FAILURES: dict[str, tuple[Reply, int, str]] = {
     "internal dependency": (service_error(530, "InternalDependencyException"), 503, UNAVAILABLE),
     "the model crashed": (model_error(500, "a secret text"), 503, UNAVAILABLE),
     "connection closed": (Reply(cut_off=True), 503, UNAVAILABLE),
-    "the model refused": (model_error(400, "texts[0] is odd"), 502, "the model could not do it: texts[0] is odd"),
+    "the model refused": (model_error(400, "texts[0] is odd"), 502, "the model refused the texts: texts[0] is odd"),
     "no permission": (service_error(403, "AccessDeniedException", "role r may not"), 500, NOT_SET_UP),
     "no such endpoint": (service_error(400, "ValidationError", "endpoint not found"), 500, NOT_SET_UP),
-    "too slow": (Reply(delay_seconds=1.8), 504, "the model did not answer in time: send fewer or shorter texts"),
+    "too slow": (Reply(delay_seconds=1.8), 504, "no answer in time: send fewer or shorter texts"),
     "an answer that is no JSON": (
         Reply(body=b"<html>"),
         502,
-        "the model could not do it: its answer has not the agreed form",
+        "the model's answer has not the agreed form",
     ),
     "too few results": (
         Reply(body=b'{"model_version": "v1", "results": []}'),
         502,
-        "the model could not do it: its answer has not the agreed form",
+        "the model's answer has not the agreed form",
     ),
 }
 
@@ -468,16 +468,14 @@ def test_a_failure_that_does_not_pass_is_not_tried_again(
     assert len(aws.calls) == 1
 
 
-ANNOTATION_FAILURES: dict[str, tuple[Reply, int]] = {
-    "the function raised": (
-        Reply(body=b'{"errorMessage": "a secret text"}', headers={"X-Amz-Function-Error": "Unhandled"}),
-        502,
-    ),
-    "the function refused": (Reply(body=b'{"error": "a secret text"}'), 502),
-    "too few annotations": (Reply(body=b'{"annotations": []}'), 502),
-    "throttled": (service_error(429, "TooManyRequestsException"), 503),
-    "no such function": (service_error(404, "ResourceNotFoundException"), 500),
-    "no permission": (service_error(403, "AccessDeniedException"), 500),
+RAISED = Reply(body=b'{"errorMessage": "a secret text"}', headers={"X-Amz-Function-Error": "Unhandled"})
+ANNOTATION_FAILURES: dict[str, tuple[Reply, int, dict[str, object]]] = {
+    "the function raised": (RAISED, 502, {"function_error": "Unhandled"}),
+    "the function refused": (Reply(body=b'{"error": "a secret text"}'), 502, {"problems": ["missing"]}),
+    "too few annotations": (Reply(body=b'{"annotations": []}'), 502, {"texts": 1, "annotations": 0}),
+    "throttled": (service_error(429, "TooManyRequestsException"), 503, {"error": "TooManyRequestsException"}),
+    "no such function": (service_error(404, "ResourceNotFoundException"), 500, {"operation": "Invoke"}),
+    "no permission": (service_error(403, "AccessDeniedException"), 500, {"error": "AccessDeniedException"}),
 }
 
 
@@ -485,12 +483,15 @@ ANNOTATION_FAILURES: dict[str, tuple[Reply, int]] = {
 def test_a_failing_annotation_is_a_problem_of_the_fitting_status(
     classify: Handler, event: Event, aws: StandIn, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    reply, status = ANNOTATION_FAILURES[name]
+    reply, status, logged = ANNOTATION_FAILURES[name]
     aws.scripted["annotate-en"] = reply
 
     detail = problem_of(classify(event(body={"texts": ["good"], "annotations": True})), status)
 
-    assert "secret" not in detail + capsys.readouterr().out
+    output = capsys.readouterr().out
+    (line,) = log_lines(output)
+    assert logged.items() <= line.items()
+    assert "secret" not in detail + output
 
 
 def test_an_unexpected_error_is_answered_and_logged_with_its_stack_trace(
