@@ -33,7 +33,7 @@ from text_classification.gateways.errors import (
 _Answer = TypeVar("_Answer")
 
 _MAX_ATTEMPTS = 4
-_FIRST_PAUSE_SECONDS = 0.2
+_FIRST_PAUSE_SECONDS = 0.4
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERRORS = 500
 
@@ -93,7 +93,7 @@ def call_service(
             return call()
         except (ClientError, NoConnectionError, HTTPClientError, IncompleteReadError) as error:
             failure = _failure(error)
-            pause = random.uniform(0, _FIRST_PAUSE_SECONDS * 2**attempt)  # noqa: S311 (jitter, not a secret)
+            pause = random.uniform(0, _FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))  # noqa: S311 (jitter, not a secret)
             may_pass = isinstance(failure, UnavailableError) or isinstance(error, ConnectTimeoutError)
             in_time = clock() + pause + budget.attempt_seconds <= deadline
             if attempt == _MAX_ATTEMPTS or not (may_pass and in_time):
