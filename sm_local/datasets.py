@@ -161,7 +161,7 @@ def split(texts: Sequence[LabelledText]) -> tuple[list[LabelledText], list[Label
 
 def _reviews(folder: Path) -> Iterator[LabelledText]:
     for name, label in (("pos.txt", "good"), ("neg.txt", "bad")):
-        for line in (folder / name).read_text(encoding="utf-8").split("\n"):
+        for line in (folder / name).read_bytes().decode("utf-8").split("\n"):
             if text := line.strip():
                 yield LabelledText(text=text, label=label)
 

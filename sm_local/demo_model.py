@@ -41,14 +41,15 @@ def build(root: Path, *, say: Callable[[str], object] = print) -> Path:
     with _alone_in(root / ".build") as build_directory:
         data, model, stamp = (build_directory / name for name in ("data", "model", _STAMP))
         inputs = _inputs(datasets)
-        if stamp.is_file() and stamp.read_text() == inputs and model.is_dir() and data.is_dir():
+        made_before = (stamp, data / "sources.json", model / "metadata.json", model / "model.joblib", model / "code")
+        if all(path.exists() for path in made_before) and stamp.read_text() == inputs:
             return model
-        stamp.unlink(missing_ok=True)
         with tempfile.TemporaryDirectory(dir=build_directory) as made:
             say("Preparing the Chinese reviews and the English mail")
             write_datasets(datasets, Path(made, "data"))
             say("Training one model on both, about half a minute")
             _train(Path(made, "data"), Path(made, "model"))
+            stamp.unlink(missing_ok=True)
             for name in ("data", "model"):
                 shutil.rmtree(build_directory / name, ignore_errors=True)
                 Path(made, name).rename(build_directory / name)
