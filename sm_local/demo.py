@@ -28,6 +28,7 @@ SHOWN = 12  # texts of each language in the table, each sent by itself
 MEASURED = 500  # texts of each language that the accuracy is measured on, sent many at a time
 LEAST_ACCURACY = 0.8
 REQUEST_CHARACTERS = 200_000  # what the API takes at a time
+_OTHER_COLUMNS = 45  # of the table, with its lines
 _DATASETS = {"zh": "reviews-zh", "en": "mail-en"}
 
 
@@ -74,7 +75,7 @@ def demo(project: Project) -> None:
         shown = [outcome for texts in samples.values() for outcome in _one_by_one(client, texts[:SHOWN])]
         measured = {language: _together(client, texts) for language, texts in samples.items()}
     metadata = json.loads((project.model / "metadata.json").read_text())
-    console.print(_table(shown))
+    console.print(outcomes_table(shown))
     console.print(_accuracy_table(measured, metadata["metrics"]))
     _say_where_things_are(project, outputs, metadata["model_version"])
     console.print(f"All of it took {time.monotonic() - began:.0f} s.")
@@ -144,19 +145,19 @@ def _classify(client: Client, texts: Sequence[LabelledText]) -> list[Outcome]:
     ]
 
 
-def _table(outcomes: Sequence[Outcome]) -> Table:
+def outcomes_table(outcomes: Sequence[Outcome]) -> Table:
+    """Return a table of texts that fits the terminal, with a row for each outcome."""
     caption = "The first time includes the cold start of the Lambda function."
     table = Table(title="Held-out texts, one request each", caption=caption)
-    for heading in ("text", "truth", "label", "score"):
+    for heading in ("text", "truth", "label", "score", "time"):
         table.add_column(heading, no_wrap=True)
-    table.add_column("time", no_wrap=True, min_width=7, justify="right")
     for outcome in outcomes:
         table.add_row(
-            shorten(outcome.text.text, min(60, console.width - 43)),
+            shorten(outcome.text.text, min(60, console.width - _OTHER_COLUMNS)),
             outcome.text.label,
             Text(outcome.result.label, style="green" if outcome.correct else "red"),
             f"{outcome.result.score:.2f}",
-            f"{outcome.seconds * 1000:.0f} ms",
+            f"{outcome.seconds:.3f} s",
         )
     return table
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from rich.console import Console
 
 from sm_client import Classification
 from sm_local.datasets import LabelledText
-from sm_local.demo import Outcome, accuracy, check, requests, shorten
+from sm_local.demo import Outcome, accuracy, check, outcomes_table, requests, shorten
 from sm_local.errors import LocalAwsError
 
 
@@ -46,6 +48,16 @@ def test_texts_are_sent_in_requests_that_the_api_takes() -> None:
 
 def test_nothing_to_send_is_no_request() -> None:
     assert list(requests([])) == []
+
+
+def test_labels_scores_and_times_are_shown_in_full_on_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    long = LabelledText(text="a long text " * 20, label="not spam")
+    result = Classification(label="not spam", score=0.5, scores={}, language="en")
+    demo.console.print(outcomes_table([Outcome(text=long, result=result, model_version="v2", seconds=12.3456)]))
+    assert re.search(r"│ a long .*… │ not spam │ not spam │ 0\.50  │ 12\.346 s │", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("text", ["物流很快，包装也很好，下次还会再来", "Subject\n\nbody   of a long mail"])
