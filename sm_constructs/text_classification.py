@@ -124,11 +124,7 @@ class TextClassification(Construct):
         monitoring.monitor_function(self.api.classify_function, name="Classify")
         for language, function in self.preprocessor.functions.items():
             monitoring.monitor_function(function, name=f"Annotate{language.capitalize()}")
-        monitoring.monitor_endpoint(
-            self.endpoint,
-            variant_name=stage.variant.variant_name,
-            thresholds=stage.endpoint_thresholds,
-        )
+        monitoring.monitor_endpoint(self.endpoint, thresholds=stage.endpoint_thresholds)
         return monitoring
 
 
