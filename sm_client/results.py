@@ -30,6 +30,7 @@ class Annotations:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Annotations:
+        """Read a result's ``annotations``. Raises KeyError where a field is missing."""
         return cls(
             tokens=tuple(
                 Token(text=token["text"], start=token["start"], end=token["end"]) for token in document["tokens"]
@@ -57,6 +58,7 @@ class Classification:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Classification:
+        """Read one of the ``results``. Raises KeyError where a field is missing."""
         annotations = document.get("annotations")
         return cls(
             label=document["label"],

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.gates import exceptions, own_rules
-from tests.gates.apps import APPS
+from tests.gates.apps import APPS, cdk_json_context
 from tests.gates.exceptions import Accepted
 from tests.gates.findings import (
     AWS_SOLUTIONS,
@@ -62,6 +62,10 @@ def test_every_entry_of_the_list_stands_there_once_with_a_reason_of_its_own_word
 def test_both_stages_and_the_examples_of_every_construct_are_judged() -> None:
     constructs = {"classification_api", "monitoring", "text_classification", "text_preprocessor"}
     assert {"dev", "prod"} | {f"examples/{name}" for name in constructs} <= APPS.keys()
+
+
+def test_cdks_validator_enforces_and_does_not_only_warn() -> None:
+    assert cdk_json_context()["@aws-cdk/core:validateAgainstDefaultRules"] is True
 
 
 @pytest.mark.parametrize(
