@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from sm_client import Classification
+from sm_local.console import console
 from sm_local.datasets import LabelledText
 from sm_local.demo import Outcome, accuracy, check, outcomes_table, requests, shorten
 from sm_local.errors import LocalAwsError
@@ -56,7 +57,7 @@ def test_labels_scores_and_times_are_shown_in_full_on_a_narrow_terminal(
     monkeypatch.setenv("COLUMNS", "80")
     long = LabelledText(text="a long text " * 20, label="not spam")
     result = Classification(label="not spam", score=0.5, scores={}, language="en")
-    demo.console.print(outcomes_table([Outcome(text=long, result=result, model_version="v2", seconds=12.3456)]))
+    console.print(outcomes_table([Outcome(text=long, result=result, model_version="v2", seconds=12.3456)]))
     assert re.search(r"│ a long .*… │ not spam │ not spam │ 0\.50  │ 12\.346 s │", capsys.readouterr().out)
 
 
