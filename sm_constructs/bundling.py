@@ -70,9 +70,7 @@ def layer_path(layer: str, platform: LambdaPlatform) -> Path:
     return path
 
 
-def bundle(
-    platform: LambdaPlatform, *, on_progress: Callable[[str], None] = lambda _: None
-) -> dict[str, Path]:
+def bundle(platform: LambdaPlatform, *, on_progress: Callable[[str], None] = lambda _: None) -> dict[str, Path]:
     """Build each layer's zip file that is not there yet, and return all of them by the layer's name.
 
     Safe to run in several processes at once: a file appears under its name only when it is complete.
@@ -128,7 +126,7 @@ def _layer_file(layer: str, platform: LambdaPlatform) -> Path:
 
 def _install(layer: str, platform: LambdaPlatform, target: Path) -> None:
     # Imported here, because a CDK app that only synthesizes needs no installer.
-    from uv import find_uv_bin  # noqa: PLC0415
+    from uv import find_uv_bin
 
     foreign = ["--python-platform", _WHEEL_PLATFORMS[platform.architecture]]
     done = subprocess.run(

@@ -62,7 +62,7 @@ class LambdaPlatform:
     def runtime(self) -> lambda_.Runtime:
         """The CDK's value for the version of Python."""
         # Imported here, so that bundling needs neither the CDK nor Node.
-        from aws_cdk import aws_lambda as lambda_  # noqa: PLC0415
+        from aws_cdk import aws_lambda as lambda_
 
         return {
             "3.11": lambda_.Runtime.PYTHON_3_11,
@@ -74,11 +74,9 @@ class LambdaPlatform:
     @property
     def lambda_architecture(self) -> lambda_.Architecture:
         """The CDK's value for the architecture."""
-        from aws_cdk import aws_lambda as lambda_  # noqa: PLC0415
+        from aws_cdk import aws_lambda as lambda_
 
-        return {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}[
-            self.architecture
-        ]
+        return {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}[self.architecture]
 
     def problems(self) -> list[str]:
         """Return one line for each wrong value: what came and what is allowed. Empty when all are right."""
