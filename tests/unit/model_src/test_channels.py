@@ -21,6 +21,13 @@ def test_json_lines_and_csv_files_are_read_in_the_order_of_their_names(tmp_path:
     ]
 
 
+def test_the_order_of_files_is_that_of_their_names_and_not_of_the_disk(tmp_path: Path) -> None:
+    names = [f"{number * 37 % 100:02}.jsonl" for number in range(100)]
+    for name in names:
+        write_lines(tmp_path / name, {"text": name, "label": "x"})
+    assert [example.text for example in read_channel(tmp_path)] == sorted(names)
+
+
 def test_of_a_repeated_text_the_first_label_wins_across_files(tmp_path: Path) -> None:
     write_lines(tmp_path / "1.jsonl", {"text": "same", "label": "first"}, {"text": "same", "label": "second"})
     write_lines(tmp_path / "2.jsonl", {"text": "same", "label": "third"}, {"text": "Same", "label": "other"})

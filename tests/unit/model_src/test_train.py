@@ -94,6 +94,7 @@ def test_every_loss_gives_probabilities_that_sum_to_one(tmp_path: Path, channel:
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_coefficients_lie_in_memory_as_predicting_reads_them(loss: str) -> None:
+    """Otherwise each call copies them all: 112 ms a text with 77 labels and 2^18 features, against 0.5 ms."""
     examples = [Example(text=text, label=label, language="en") for text, label in EXAMPLES]
     classifier = fit(examples, Hyperparameters(loss=loss, max_features=100))[-1]
     if loss != "log_loss":
