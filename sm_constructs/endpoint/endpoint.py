@@ -20,7 +20,8 @@ class Endpoint(EndpointBase):
     """Define an endpoint that serves a model.
 
     Its configuration is immutable and never named: when the model or the variant changes, CloudFormation makes
-    another configuration, moves the endpoint to it without interruption and deletes the old one.
+    another configuration, moves the endpoint to it without interruption and deletes the old one. One change
+    SageMaker refuses: from instances to serverless. Give the construct another id then, which makes another endpoint.
 
     Args:
         scope: The parent construct.
@@ -35,6 +36,7 @@ class Endpoint(EndpointBase):
         endpoint_arn: The ARN.
         endpoint_name: The name, also where CloudFormation makes it.
         variant_names: The names of the production variants.
+        log_group_name: Where SageMaker writes the containers' output.
         model: The model.
 
     Raises:

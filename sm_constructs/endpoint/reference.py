@@ -44,6 +44,11 @@ class EndpointBase(Resource):
         return EndpointReference(endpoint_arn=self.endpoint_arn)
 
     @property
+    def log_group_name(self) -> str:
+        """The log group that SageMaker makes and writes the containers' output to."""
+        return f"/aws/sagemaker/Endpoints/{self.endpoint_name}"
+
+    @property
     def variant_names(self) -> list[str]:
         """The names of the production variants."""
         return list(self._variant_names)

@@ -115,6 +115,12 @@ def test_nothing_is_named_and_everything_is_referred_to(stack: cdk.Stack, model:
     assert stack.resolve(endpoint.endpoint_arn) == {"Ref": names[ENDPOINT]}
 
 
+def test_the_log_group_is_the_one_that_sagemaker_names_after_the_endpoint(stack: cdk.Stack) -> None:
+    endpoint = Endpoint.from_endpoint_name(stack, "Endpoint", "Reviews-1")
+
+    assert endpoint.log_group_name == "/aws/sagemaker/Endpoints/Reviews-1"
+
+
 def test_the_endpoint_may_have_a_name(stack: cdk.Stack, model: Model) -> None:
     Endpoint(stack, "Endpoint", model=model, variant=Serverless(), endpoint_name="Reviews-1")
 

@@ -318,9 +318,14 @@ def test_a_value_known_at_deployment_is_let_through(stack: cdk.Stack, data: Mode
     assert only(stack, MODEL)["PrimaryContainer"]["Environment"] == {"ACCOUNT": {"Ref": "AWS::AccountId"}}
 
 
-def version(*, key: str = "v1/model.tar.gz", image: str = OWN_IMAGE, **arguments: Any) -> cdk.Stack:
+def version(
+    *, key: str = "v1/model.tar.gz", image: str = OWN_IMAGE, encryption_key: str | None = None, **arguments: Any
+) -> cdk.Stack:
     """Return a stack with a model; stacks with other arguments are what it may become."""
     stack = cdk.Stack(cdk.App(builtin_cloud_formation_validation=False), "Stack")
+    if encryption_key:
+        arn = f"arn:aws:kms:us-east-1:111122223333:key/{encryption_key}"
+        arguments["encryption_key"] = kms.Key.from_key_arn(stack, encryption_key, arn)
     bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "models")
     data = ModelData.from_bucket(bucket, key)
     Model(stack, "Model", data=data, framework=Framework.custom(image), **arguments)
@@ -339,6 +344,12 @@ def test_the_old_versions_permissions_go_only_after_the_new_version_has_its_own(
 
     assert by_type(after, found) == {MODEL: "replaced", POLICY: "created"}
     assert sorted(found.values()) == ["created", "deleted", "replaced"]
+
+
+def test_the_permission_to_decrypt_with_the_old_key_goes_only_after_there_is_one_for_the_new() -> None:
+    before, after = version(encryption_key="old"), version(encryption_key="new")
+
+    assert sorted(changes(before, after).values()) == ["created", "deleted"]
 
 
 def test_another_tag_replaces_the_model_and_leaves_the_permissions() -> None:
