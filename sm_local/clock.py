@@ -43,10 +43,18 @@ class Clock:
         """Return the virtual time at a time of the wall clock, both in seconds since the epoch."""
         return self.origin + (real_timestamp - self.origin) * float(self.scale)
 
+    def real(self, virtual_timestamp: float) -> float:
+        """Return the time of the wall clock at a virtual time, both in seconds since the epoch."""
+        return self.origin + (virtual_timestamp - self.origin) / float(self.scale)
+
+    def real_seconds(self, virtual_seconds: float) -> float:
+        """Return how long so many virtual seconds last on the wall clock; 0 when negative."""
+        return max(0.0, virtual_seconds) / self.scale
+
     def sleep(self, virtual_seconds: float) -> None:
         """Wait for so many virtual seconds; not at all when negative."""
-        time.sleep(max(0.0, virtual_seconds) / self.scale)
+        time.sleep(self.real_seconds(virtual_seconds))
 
     def wait(self, event: threading.Event, virtual_seconds: float) -> bool:
         """Wait for an event, at most so many virtual seconds; return whether it came."""
-        return event.wait(max(0.0, virtual_seconds) / self.scale)
+        return event.wait(self.real_seconds(virtual_seconds))

@@ -7,6 +7,7 @@ crash, without a state file, and a process that merely has a recorded number is 
 from __future__ import annotations
 
 import fcntl
+import itertools
 import json
 import shutil
 import subprocess
@@ -40,11 +41,13 @@ class Server:
         pid: Its process number.
         created: When it started, in seconds since the epoch; a reused `pid` has another time.
         port: Where it listens on 127.0.0.1.
+        time_scale: How many times as fast as the wall clock its time passes.
     """
 
     pid: int
     created: float
     port: int
+    time_scale: float = 1.0
 
     @property
     def url(self) -> str:
@@ -76,22 +79,26 @@ def find_server(state: StateDirectory) -> Server | None:
     return None
 
 
-def start_server(state: StateDirectory, port: int, environment: Mapping[str, str]) -> Server:
+def start_server(
+    state: StateDirectory, port: int, environment: Mapping[str, str], *, time_scale: float = 1.0
+) -> Server:
     """Start the server in a session of its own, so that a Ctrl-C in the terminal does not reach it.
 
     Args:
         state: What it runs for. Its output goes to ``server_log``, from an empty file on.
         port: Where it shall listen; must be free.
         environment: What it inherits.
+        time_scale: How many times as fast as the wall clock its time shall pass.
     """
     state.server_log.parent.mkdir(parents=True, exist_ok=True)
     (state.root / ".gitignore").write_text("*\n")
     state.server_log.write_bytes(b"")
     temporary = _root(state) / "tmp"  # so that nothing is left behind elsewhere, whatever happens
     temporary.mkdir(exist_ok=True)
+    options = {"--port": port, "--state-dir": _root(state), "--time-scale": time_scale}
     with state.server_log.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", SERVER_MODULE, "--port", str(port), "--state-dir", str(_root(state))],
+            [sys.executable, "-m", SERVER_MODULE, *(str(text) for option in options.items() for text in option)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -104,7 +111,8 @@ def start_server(state: StateDirectory, port: int, environment: Mapping[str, str
             },
         )
     _children.append(process)
-    server = Server(pid=process.pid, created=psutil.Process(process.pid).create_time(), port=port)
+    created = psutil.Process(process.pid).create_time()
+    server = Server(pid=process.pid, created=created, port=port, time_scale=time_scale)
     _state_file(state).write_text(json.dumps(asdict(server)))
     return server
 
@@ -255,8 +263,13 @@ def _as_server(process: psutil.Process) -> Server | None:
         arguments = process.cmdline()
         if SERVER_MODULE not in arguments or "--port" not in arguments:
             return None
-        port = int(arguments[arguments.index("--port") + 1])
-        return Server(pid=process.pid, created=process.create_time(), port=port)
+        options = dict(itertools.pairwise(arguments))
+        return Server(
+            pid=process.pid,
+            created=process.create_time(),
+            port=int(options["--port"]),
+            time_scale=float(options["--time-scale"]),
+        )
     except psutil.Error:
         return None
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sm_local import patches
+from sm_local.clock import Clock
 from sm_local.state import REGION, StateDirectory, client_environment
 from sm_local.tls import ensure_certificate
 
@@ -26,7 +27,6 @@ HEALTH_PATH = "/_sm_local/health"
 # What a stack of this library declares and the local AWS keeps without acting on it.
 RECORDED_ONLY: Mapping[str, str] = {
     "AWS::ApiGateway::Account": "kept; access and execution logs stay empty",
-    "AWS::CloudWatch::Alarm": "kept; evaluated only when a metric is put, without its dimensions",
     "AWS::CloudWatch::Dashboard": "kept; nothing draws it",
     "AWS::KMS::Key": "kept; objects and logs are not really encrypted with it",
     "AWS::Lambda::Permission": "kept; API Gateway calls a function without it, too",
@@ -75,8 +75,13 @@ def application(ministack: Any) -> Any:
     return app
 
 
-def serve(port: int, state: StateDirectory) -> None:
+def serve(port: int, state: StateDirectory, clock: Clock) -> None:
     """Run until SIGTERM or SIGINT, then stop every process that was started.
+
+    Args:
+        port: Where to listen on 127.0.0.1.
+        state: Where to keep what there is to keep.
+        clock: What alarm periods and idle times are measured with.
 
     Raises:
         OSError: The port is taken.
@@ -89,11 +94,14 @@ def serve(port: int, state: StateDirectory) -> None:
     from hypercorn.config import Config
     from ministack import app as ministack
 
+    from sm_local.cloudwatch.alarm import read_alarm
+    from sm_local.cloudwatch.alarms import Alarms
     from sm_local.sagemaker.resources import resource_types
     from sm_local.sagemaker.service import SageMaker
 
+    alarms = Alarms(clock)
     sagemaker = SageMaker(state)
-    patches.apply(sagemaker.handle, resource_types(sagemaker))
+    patches.apply(sagemaker.handle, resource_types(sagemaker), read_alarm)
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
     config.certfile, config.keyfile = str(state.certificate), str(state.private_key)
@@ -106,7 +114,9 @@ def serve(port: int, state: StateDirectory) -> None:
         stop = asyncio.Event()
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
+        evaluation = asyncio.create_task(alarms.run())
         await hypercorn_serve(application(ministack.app), config, shutdown_trigger=stop.wait)
+        evaluation.cancel()
 
     try:
         asyncio.run(run())
@@ -120,8 +130,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m sm_local.server", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--state-dir", type=Path, required=True)
+    parser.add_argument(
+        "--time-scale",
+        dest="clock",
+        metavar="N",
+        type=lambda text: Clock(float(text)),
+        default="1",
+        help="how many times as fast as the wall clock time passes",
+    )
     arguments = parser.parse_args()
-    serve(arguments.port, StateDirectory(arguments.state_dir.absolute()))
+    serve(arguments.port, StateDirectory(arguments.state_dir.absolute()), arguments.clock)
     logging.shutdown()
     # MiniStack leaves threads that would keep the process; everything that must end has ended.
     os._exit(0)

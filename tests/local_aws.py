@@ -129,10 +129,12 @@ class Stack:
 
 
 @contextmanager
-def running_local_aws(directory: Path) -> Iterator[LocalAws]:
+def running_local_aws(directory: Path, *, time_scale: float = 1.0) -> Iterator[LocalAws]:
     """Run a local AWS in a directory of its own, bootstrapped, with this process as its client."""
     state = StateDirectory(directory)
-    server = process.start_server(state, ports.free_port(), tool_environment(without_aws(os.environ)))
+    server = process.start_server(
+        state, ports.free_port(), tool_environment(without_aws(os.environ)), time_scale=time_scale
+    )
     aws = LocalAws(state, server.port)
     try:
         process.wait_until_healthy(server, state)

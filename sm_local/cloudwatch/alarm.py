@@ -111,18 +111,21 @@ class Alarm:
     watched: str
     ignores_few_samples: bool
 
-    def window_end(self, now: float) -> float:
-        """Return the end of the last datapoint that is judged at a time: its period is over.
+    @property
+    def step(self) -> int:
+        """Seconds between two evaluations, and how far the datapoints move on between them.
 
-        An alarm is evaluated every minute, one with a shorter period every 10 seconds, one that looks back for
-        more than a day every hour; the datapoints move along by as much.
+        Every minute, or every 10 seconds with a shorter period, or every hour when it looks back for more than a day.
 
         https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
         """
-        step = 60 if self.period >= 60 else 10
         if self.rule.evaluation_periods * self.period > _DAY:
-            step = 3600
-        return now // step * step
+            return 3600
+        return 60 if self.period >= 60 else 10
+
+    def window_end(self, now: float) -> float:
+        """Return where the last period ends that is judged at a time: it is over."""
+        return now // self.step * self.step
 
     def timestamps(self, end: float) -> list[float]:
         """Return where the datapoints of the evaluation range begin, the oldest first."""

@@ -21,6 +21,7 @@ from sm_local.cloudwatch.series import MetricMathError, Series, Value
 
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDataQuery.html
 MAX_EXPRESSION_LENGTH = 2048
+MAX_DEPTH = 100  # ours: what recursion Python allows is not ours to know
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)
@@ -91,10 +92,7 @@ def evaluate(
     ...          timestamps=(0, 60, 120), period=60)
     {0: 25.0, 60: 0.0}
     """
-    try:
-        return on.checked(_Evaluator(expressions, metrics, timestamps, period).query(wanted), dict)
-    except RecursionError:
-        raise MetricMathError(f"{wanted} is nested too deeply") from None
+    return on.checked(_Evaluator(expressions, metrics, timestamps, period).query(wanted), dict)
 
 
 @lru_cache(maxsize=512)
@@ -129,6 +127,7 @@ class _Evaluator:
         self._expressions = expressions
         self._metrics = metrics
         self._under_way: list[str] = []
+        self._depth = 0
         self._functions: Mapping[str, Callable[..., Value]] = {
             **_FUNCTIONS,
             "FILL": lambda value, filler: on.each_series(lambda series: on.fill(series, filler, timestamps))(value),
@@ -149,7 +148,15 @@ class _Evaluator:
         self._under_way.pop()
         return value
 
-    def _value(self, node: ast.expr) -> Value:  # noqa: PLR0911 - one for each kind of node
+    def _value(self, node: ast.expr) -> Value:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise MetricMathError(f"the expressions are nested more than {MAX_DEPTH} times")
+        value = self._value_of(node)
+        self._depth -= 1
+        return value
+
+    def _value_of(self, node: ast.expr) -> Value:  # noqa: PLR0911 - one for each kind of node
         match node:
             case ast.Constant(value=str() as text):
                 return text

@@ -29,6 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int)
     parser.add_argument("--state-dir", type=Path)
+    parser.add_argument("--time-scale", type=float)
     arguments = parser.parse_args()
     faults = os.environ.get("STAND_IN", "").split()
     if "fail" in faults:

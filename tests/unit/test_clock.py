@@ -21,6 +21,9 @@ def test_a_real_second_is_scale_virtual_seconds() -> None:
     clock = Clock(scale=60)
     assert clock.virtual(clock.origin + 2) == clock.origin + 120
     assert clock.virtual(clock.origin - 1) == clock.origin - 60
+    assert clock.real(clock.origin + 120) == clock.origin + 2
+    assert clock.real_seconds(30) == 0.5
+    assert clock.real_seconds(-30) == 0
 
 
 def test_sleep_takes_virtual_seconds() -> None:

@@ -1,0 +1,57 @@
+"""Metrics of the local AWS itself."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from ministack.services import cloudwatch
+
+from sm_local.clock import Clock
+from sm_local.cloudwatch.metrics import Metrics
+from tests.unit.cloudwatch.conftest import START, Wall
+
+_DIMENSIONS = {"VariantName": "v", "EndpointName": "e"}
+
+
+def _stored() -> list[tuple[float, float, float]]:
+    (points,) = cloudwatch._metrics.values()
+    return [(point["Timestamp"] - START, point["Value"], point.get("Count", 1)) for point in points]
+
+
+def test_a_value_is_stored_as_ministack_stores_it(wall: Wall) -> None:
+    Metrics(Clock()).put("AWS/SageMaker", "ModelLatency", _DIMENSIONS, 1500, "Microseconds")
+    key = ("AWS/SageMaker", "ModelLatency", "EndpointName=e|VariantName=v")
+    stored = {"Timestamp": wall.now, "Value": 1500, "Unit": "Microseconds", "Dimensions": _DIMENSIONS}
+    assert cloudwatch._metrics[key] == [stored]
+
+
+def test_equal_values_within_a_second_are_stored_together(wall: Wall) -> None:
+    metrics = Metrics(Clock())
+    for later in (0, 0.4, 0.9, 1.0):
+        wall.now = START + later
+        metrics.put("N", "M", {}, 1)
+    assert _stored() == [(0, 1, 3), (1, 1, 1)]
+
+
+def test_it_is_the_virtual_second_that_counts(wall: Wall) -> None:
+    metrics = Metrics(Clock(scale=10, origin=START))
+    for later in (0, 0.05, 0.15):
+        wall.now = START + later
+        metrics.put("N", "M", {}, 1)
+    assert [count for _, _, count in _stored()] == [2, 1]
+
+
+def test_no_value_of_any_thread_is_lost() -> None:
+    metrics = Metrics(Clock())
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: metrics.put("N", "M", {}, 1), range(4000)))
+    # Threads of a pool have no request under way: they publish to the default account and region, as this one does.
+    assert sum(count for _, _, count in _stored()) == 4000
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_what_is_no_number_is_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="N M: a datapoint must be a finite number"):
+        Metrics(Clock()).put("N", "M", {}, value)
