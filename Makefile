@@ -42,7 +42,7 @@ check: setup ## Check format, style, types and the layers of imports
 	$(VENV)/ruff format --check $(SOURCES)
 	$(VENV)/ruff check $(SOURCES)
 	$(VENV)/python -m mypy $(SOURCES)
-	PYTHONPATH=lambda_src:model_src $(VENV)/lint-imports
+	PYTHONPATH=lambda_src:model_src $(VENV)/lint-imports --no-logo
 
 .PHONY: format
 format: setup ## Format the code and mend what can be mended by itself
