@@ -31,13 +31,16 @@ def local_environment(project: Project, server: Server, base: Mapping[str, str])
         server: Where to connect.
         base: The environment to start from; what it says about AWS is dropped.
     """
+    return {**server_environment(base), **client_environment(server.port, project.state)}
+
+
+def server_environment(base: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of the server itself, which sets what it says about AWS by itself.
+
+    A proxy that `base` names is not asked for what runs on this machine.
+    """
     direct = ",".join(filter(None, (base.get("NO_PROXY") or base.get("no_proxy"), "127.0.0.1,localhost")))
-    return {
-        **tool_environment(without_aws(base)),
-        **client_environment(server.port, project.state),
-        "NO_PROXY": direct,
-        "no_proxy": direct,
-    }
+    return {**tool_environment(without_aws(base)), "NO_PROXY": direct, "no_proxy": direct}
 
 
 def running_server(project: Project) -> Server:

@@ -8,8 +8,7 @@ from types import FrameType
 from typing import NoReturn
 
 from sm_local import process
-from sm_local.cdk import tool_environment
-from sm_local.connection import without_aws
+from sm_local.connection import server_environment
 from sm_local.console import console
 from sm_local.errors import LocalAwsError
 from sm_local.logs import file_lines
@@ -72,7 +71,7 @@ def _start(project: Project, port: int) -> Server:
     state = project.state
     with console.status("Starting the local AWS") as progress:
         try:
-            server = process.start_server(state, port, tool_environment(without_aws(os.environ)))
+            server = process.start_server(state, port, server_environment(os.environ))
             health = process.wait_until_healthy(
                 server,
                 state,

@@ -13,7 +13,7 @@ import pytest
 
 from sm_local import cdk, deployment, logs
 from sm_local.cdk import cdk_command, node_directory, run_cdk, tool_environment
-from sm_local.connection import local_environment, without_aws
+from sm_local.connection import local_environment, server_environment, without_aws
 from sm_local.errors import LocalAwsError
 from sm_local.process import Server
 from sm_local.project import Project, Stage
@@ -126,8 +126,9 @@ def test_nothing_of_a_real_account_reaches_the_local_aws() -> None:
     [({}, "127.0.0.1,localhost"), ({"no_proxy": "intranet"}, "intranet,127.0.0.1,localhost")],
 )
 def test_a_proxy_is_not_asked_for_the_local_aws(base: dict[str, str], direct: str) -> None:
-    environment = local_environment(Project(Path("/app")), SERVER, {"HTTPS_PROXY": "http://proxy", **base})
-    assert environment["NO_PROXY"] == environment["no_proxy"] == direct
+    proxy = {"HTTPS_PROXY": "http://proxy", **base}
+    for environment in (local_environment(Project(Path("/app")), SERVER, proxy), server_environment(proxy)):
+        assert environment["NO_PROXY"] == environment["no_proxy"] == direct
 
 
 def test_the_stage_and_this_machines_platform_reach_the_app(deployable: Project, aws: Aws) -> None:
