@@ -129,8 +129,14 @@ class Stack:
 
 
 @contextmanager
-def running_local_aws(directory: Path, *, time_scale: float = 1.0) -> Iterator[LocalAws]:
-    """Run a local AWS in a directory of its own, bootstrapped, with this process as its client."""
+def running_local_aws(directory: Path, *, time_scale: float = 1.0, bootstrapped: bool = True) -> Iterator[LocalAws]:
+    """Run a local AWS in a directory of its own, with this process as its client.
+
+    Args:
+        directory: Where it keeps its state.
+        time_scale: How many times as fast as the wall clock its time passes.
+        bootstrapped: Whether the CDK can deploy to it, which takes a few seconds.
+    """
     state = StateDirectory(directory)
     server = process.start_server(
         state, ports.free_port(), tool_environment(without_aws(os.environ)), time_scale=time_scale
@@ -144,8 +150,9 @@ def running_local_aws(directory: Path, *, time_scale: float = 1.0) -> Iterator[L
                     patch.delenv(name)
             for name, value in client_environment(server.port, state).items():
                 patch.setenv(name, value)
-            bootstrap = aws.cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}", directory=state.root)
-            assert bootstrap.returncode == 0, bootstrap.stdout
+            if bootstrapped:
+                bootstrap = aws.cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}", directory=state.root)
+                assert bootstrap.returncode == 0, bootstrap.stdout
             yield aws
     finally:
         process.stop(state)
