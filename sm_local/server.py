@@ -111,7 +111,7 @@ def serve(port: int, state: StateDirectory, clock: Clock) -> None:
     config.loglevel = "WARNING"
     logging.getLogger("hypercorn.access").setLevel(logging.WARNING)
     # An idle client leaves TLS's farewell unanswered: wait a second for it, not thirty.
-    constants.SSL_SHUTDOWN_TIMEOUT = 1.0  # type: ignore[misc]
+    constants.SSL_SHUTDOWN_TIMEOUT = 1.0
 
     async def run() -> None:
         stop = asyncio.Event()
