@@ -40,7 +40,7 @@ app = typer.Typer(
 StageOption = Annotated[Stage, typer.Option(help="Which stage of the stack.")]
 
 
-@app.command(epilog=_examples("up", "up --foreground --port 5000"))
+@app.command(epilog=_examples("up", "up --foreground --port 5000", "up --time-scale 60"))
 def up(
     port: Annotated[
         int | None,
@@ -53,13 +53,22 @@ def up(
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Stay attached and show the log; Ctrl-C stops everything.")
     ] = False,
+    time_scale: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            max=1000,
+            metavar="N",
+            help="How many times as fast as the wall clock alarm periods and waiting times pass.  [default: 1]",
+        ),
+    ] = None,
 ) -> None:
     """Start the local AWS, unless it is up already."""
     project = Project.find()
     if foreground:
-        lifecycle.run_in_foreground(project, port)
+        lifecycle.run_in_foreground(project, port, time_scale)
         return
-    lifecycle.ensure_up(project, port)
+    lifecycle.ensure_up(project, port, time_scale)
     console.print("Next: `python -m sm_local deploy`. To stop it: `python -m sm_local down`.")
 
 

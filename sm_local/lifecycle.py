@@ -17,23 +17,29 @@ from sm_local.process import Server
 from sm_local.project import Project
 
 
-def ensure_up(project: Project, port: int | None = None) -> Server:
+def ensure_up(project: Project, port: int | None = None, time_scale: float | None = None) -> Server:
     """Return the running server, started now if there was none.
 
     Ctrl-C while it starts stops all of it.
 
     Raises:
-        LocalAwsError: The port is taken, the server runs at another one, or does not start or answer.
+        LocalAwsError: The port is taken, the server runs at another one or another time scale, or does not start or
+            answer.
     """
     state = project.state
     with process.exclusive(state):
         server = process.find_server(state)
         if server is None:
             process.stop(state)  # what a crash left behind
-            return _start(project, choose_port(port))
+            return _start(project, choose_port(port), time_scale or 1.0)
         if port not in (None, server.port):
             raise LocalAwsError(
                 f"The local AWS is up already, at port {server.port}: "
+                "run `python -m sm_local down` before you start it at another one."
+            )
+        if time_scale not in (None, server.time_scale):
+            raise LocalAwsError(
+                f"The local AWS is up already, at time scale {server.time_scale:g}: "
                 "run `python -m sm_local down` before you start it at another one."
             )
         process.wait_until_healthy(server, state)
@@ -41,7 +47,7 @@ def ensure_up(project: Project, port: int | None = None) -> Server:
         return server
 
 
-def run_in_foreground(project: Project, port: int | None = None) -> None:
+def run_in_foreground(project: Project, port: int | None = None, time_scale: float | None = None) -> None:
     """Start the server and print its log until Ctrl-C, SIGTERM or a closed terminal; then stop everything.
 
     Raises:
@@ -53,7 +59,7 @@ def run_in_foreground(project: Project, port: int | None = None) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
-        server = ensure_up(project, port)
+        server = ensure_up(project, port, time_scale)
         for line in file_lines(state.server_log, follow=lambda: process.is_running(server)):
             console.print(line, markup=False)
         raise LocalAwsError("The local AWS ended: see its log above.")
@@ -67,11 +73,11 @@ def take_down(project: Project) -> int:
         return process.stop(project.state)
 
 
-def _start(project: Project, port: int) -> Server:
+def _start(project: Project, port: int, time_scale: float) -> Server:
     state = project.state
     with console.status("Starting the local AWS") as progress:
         try:
-            server = process.start_server(state, port, server_environment(os.environ))
+            server = process.start_server(state, port, server_environment(os.environ), time_scale=time_scale)
             health = process.wait_until_healthy(
                 server,
                 state,

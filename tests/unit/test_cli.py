@@ -82,6 +82,17 @@ def test_up_at_another_port_than_the_running_one_is_refused() -> None:
     assert "run `python -m sm_local down` before" in _one_line(result.stderr)
 
 
+def test_up_takes_a_time_scale_and_refuses_another_one_than_the_running_server_has(project: Project) -> None:
+    run("up", "--time-scale", "60")
+    server = process.find_server(project.state)
+    assert server is not None
+    assert server.time_scale == 60
+    assert run("up").returncode == run("up", "--time-scale", "60").returncode == 0
+    result = run("up", "--time-scale", "2")
+    assert result.returncode == 1
+    assert "up already, at time scale 60: run `python -m sm_local down` before" in _one_line(result.stderr)
+
+
 def test_up_at_a_taken_port_says_by_whom(project: Project) -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         result = run("up", "--port", str(holder.getsockname()[1]))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import math
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from ministack.services import cloudwatch
@@ -49,6 +52,33 @@ def test_no_value_of_any_thread_is_lost() -> None:
         list(threads.map(lambda _: metrics.put("N", "M", {}, 1), range(4000)))
     # Threads of a pool have no request under way: they publish to the default account and region, as this one does.
     assert sum(count for _, _, count in _stored()) == 4000
+
+
+def _ask(operation: str, request: dict[str, Any]) -> dict[str, Any]:
+    headers = {"content-type": "application/x-amz-json-1.0", "x-amz-target": f"CloudWatch.{operation}"}
+    status, _, body = asyncio.run(cloudwatch.handle_request("POST", "/", headers, json.dumps(request).encode(), {}))
+    assert status == 200
+    answer: dict[str, Any] = json.loads(body)
+    return answer
+
+
+def test_they_are_read_as_any_other_metric(wall: Wall) -> None:
+    metrics = Metrics(Clock(origin=START))
+    for value in (100, 100, 400):
+        metrics.put("AWS/SageMaker", "ModelLatency", _DIMENSIONS, value, "Microseconds")
+    dimensions = [{"Name": name, "Value": value} for name, value in _DIMENSIONS.items()]
+    metric = {"Namespace": "AWS/SageMaker", "MetricName": "ModelLatency", "Dimensions": dimensions}
+    asked = {"StartTime": wall.now - 60, "EndTime": wall.now + 60}
+
+    (listed,) = _ask("ListMetrics", {"Namespace": "AWS/SageMaker"})["Metrics"]
+    assert (listed["MetricName"], listed["Dimensions"]) == ("ModelLatency", dimensions)
+    statistics = {"Period": 60, "Statistics": ["SampleCount", "Average", "Maximum"]}
+    (datapoint,) = _ask("GetMetricStatistics", {**metric, **asked, **statistics})["Datapoints"]
+    assert (datapoint["SampleCount"], datapoint["Average"], datapoint["Maximum"]) == (3, 200, 400)
+    assert datapoint["Unit"] == "Microseconds"
+    query = {"Id": "m", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "p50"}}
+    (result,) = _ask("GetMetricData", {"MetricDataQueries": [query], **asked})["MetricDataResults"]
+    assert result["Values"] == [100]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
