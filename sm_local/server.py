@@ -97,11 +97,12 @@ def serve(port: int, state: StateDirectory, clock: Clock) -> None:
 
     from sm_local.cloudwatch.alarm import read_alarm
     from sm_local.cloudwatch.alarms import Alarms
+    from sm_local.cloudwatch.metrics import Metrics
     from sm_local.sagemaker.resources import resource_types
     from sm_local.sagemaker.service import SageMaker
 
     alarms = Alarms(clock)
-    sagemaker = SageMaker(state)
+    sagemaker = SageMaker(state, clock=clock, metrics=Metrics(clock), alarms=alarms)
     patches.apply(sagemaker.handle, resource_types(sagemaker), read_alarm)
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
@@ -124,7 +125,7 @@ def serve(port: int, state: StateDirectory, clock: Clock) -> None:
     try:
         asyncio.run(run())
     finally:
-        sagemaker.endpoints.shut_down()
+        sagemaker.shut_down()
         patches.stop_lambda_workers()
 
 

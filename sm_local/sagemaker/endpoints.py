@@ -1,342 +1,217 @@
-"""Endpoint configurations and endpoints, with the life cycle that they have on AWS."""
+"""Endpoints: the operations on them, and calls of them."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
+from concurrent.futures import Future
 
 from sm_local import patches
-from sm_local.sagemaker.aws import AssumedRole
-from sm_local.sagemaker.errors import SageMakerError, not_found
-from sm_local.sagemaker.hosting import Answer, Container, ModelServer
-from sm_local.state import StateDirectory
-
-Parameters = dict[str, Any]
-Key = tuple[str, str, str]  # account, region, name
-
-# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
-# https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints-invoke.html
-_REAL_TIME_PAYLOAD_BYTES = 6_291_456
-_SERVERLESS_PAYLOAD_BYTES = 4_194_304
-
-
-@dataclass(kw_only=True)
-class _Config:
-    parameters: Parameters
-    arn: str
-    created: float
-
-
-@dataclass(kw_only=True, eq=False)
-class _Endpoint:
-    arn: str
-    config_name: str
-    status: str
-    created: float
-    modified: float
-    tags: list[dict[str, str]]
-    failure_reason: str | None = None
-    server: ModelServer | None = None
-    variant: Parameters = field(default_factory=dict)
-    replicas: int = 0
+from sm_local.sagemaker.async_requests import AsyncCall, AsyncRequest
+from sm_local.sagemaker.capacity import Instances, OnDemand
+from sm_local.sagemaker.config import EndpointConfig, ServerlessSettings
+from sm_local.sagemaker.configs import EndpointConfigs
+from sm_local.sagemaker.descriptions import description, summary
+from sm_local.sagemaker.endpoint import Endpoint, Retained
+from sm_local.sagemaker.errors import SageMakerError, invalid
+from sm_local.sagemaker.fleet import Fleet, Surroundings
+from sm_local.sagemaker.guardrails import plan
+from sm_local.sagemaker.messages import Answer, Invocation
+from sm_local.sagemaker.metrics import AlarmStates
+from sm_local.sagemaker.registry import Parameters, Registry
+from sm_local.sagemaker.role import AssumedRole
+from sm_local.sagemaker.serving import check_size, serve
 
 
 class Endpoints:
-    """All endpoint configurations and endpoints of the local AWS.
+    """All endpoints of the local AWS.
 
     Args:
-        state: Where archives are unpacked and logs are kept.
-        describe_model: Answers ``DescribeModel``.
+        configs: Their configurations.
+        surroundings: The local AWS.
+        alarms: Watched during deployments.
     """
 
-    def __init__(self, state: StateDirectory, describe_model: Callable[[str], Parameters]) -> None:
-        self._state = state
-        self._describe_model = describe_model
-        self._configs: dict[Key, _Config] = {}
-        self._endpoints: dict[Key, _Endpoint] = {}
-        self._lock = threading.RLock()
-        self._starters = ThreadPoolExecutor(thread_name_prefix="sagemaker-hosting")
+    def __init__(self, configs: EndpointConfigs, surroundings: Surroundings, alarms: AlarmStates) -> None:
+        self._configs = configs
+        self._surroundings = surroundings
+        self._alarms = alarms
+        self._records: Registry[Endpoint] = Registry("endpoint", "endpoint")
 
-    # --- endpoint configurations ---
+    # --- the control plane ---
 
-    def create_endpoint_config(self, parameters: Parameters) -> Parameters:
-        name = parameters["EndpointConfigName"]
-        variants = parameters.get("ProductionVariants") or []
-        if len(variants) != 1:
-            raise SageMakerError(
-                "ValidationException",
-                f"the local SageMaker serves one production variant, got {len(variants)}",
-            )
-        self._describe_model(variants[0]["ModelName"])
-        with self._lock:
-            if _key(name) in self._configs:
-                raise SageMakerError(
-                    "ValidationException",
-                    f'Cannot create already existing endpoint configuration "{_arn("endpoint-config", name)}".',
-                )
-            config = _Config(parameters=parameters, arn=_arn("endpoint-config", name), created=time.time())
-            self._configs[_key(name)] = config
-        return {"EndpointConfigArn": config.arn}
-
-    def describe_endpoint_config(self, parameters: Parameters) -> Parameters:
-        config = self._config(parameters["EndpointConfigName"])
-        shown = {name: value for name, value in config.parameters.items() if name != "Tags"}
-        return {**shown, "EndpointConfigArn": config.arn, "CreationTime": config.created}
-
-    def delete_endpoint_config(self, parameters: Parameters) -> Parameters:
-        self._config(parameters["EndpointConfigName"])
-        with self._lock:
-            del self._configs[_key(parameters["EndpointConfigName"])]
-        return {}
-
-    def list_endpoint_configs(self, _parameters: Parameters) -> Parameters:
-        with self._lock:
-            found = [(name, config) for (*_, name), config in self._configs.items()]
-        return {
-            "EndpointConfigs": [
-                {"EndpointConfigName": name, "EndpointConfigArn": config.arn, "CreationTime": config.created}
-                for name, config in found
-            ]
-        }
-
-    # --- endpoints ---
-
-    def create_endpoint(self, parameters: Parameters) -> Parameters:
-        """Answer at once, as SageMaker does, and start the model in the background."""
+    def create(self, parameters: Parameters) -> Parameters:
+        """Answer at once, as SageMaker does, and start the models in the background."""
         self.start_creation(parameters)
-        return {"EndpointArn": _arn("endpoint", parameters["EndpointName"])}
+        return {"EndpointArn": self._records.arn(parameters["EndpointName"])}
 
     def start_creation(self, parameters: Parameters) -> Future[None]:
         """Begin to create an endpoint; the future ends when it is ``InService`` or raises why it failed."""
-        name, config_name = parameters["EndpointName"], parameters["EndpointConfigName"]
-        config = self._config(config_name)
-        now = time.time()
-        endpoint = _Endpoint(
-            arn=_arn("endpoint", name),
-            config_name=config_name,
-            status="Creating",
-            created=now,
-            modified=now,
-            tags=parameters.get("Tags", []),
-        )
-        with self._lock:
-            if _key(name) in self._endpoints:
-                raise SageMakerError(
-                    "ValidationException", f'Cannot create already existing endpoint "{endpoint.arn}".'
-                )
-            self._endpoints[_key(name)] = endpoint
-        return self._deploy(name, endpoint, config_name, config, if_it_fails="Failed")
+        name = parameters["EndpointName"]
+        config = self._configs.get(parameters["EndpointConfigName"])
+        endpoint = Endpoint(name, self._records.arn(name), config, self._surroundings, self._alarms)
+        endpoint.last_deployment = parameters.get("DeploymentConfig")
+        plan(endpoint.last_deployment, config, config)  # refused now rather than at the first update
+        self._records.add(name, endpoint)
+        return endpoint.create()
 
-    def update_endpoint(self, parameters: Parameters) -> Parameters:
-        """Answer at once, as SageMaker does, and exchange the model in the background."""
+    def update(self, parameters: Parameters) -> Parameters:
+        """Answer at once, as SageMaker does, and exchange the models in the background."""
         self.start_update(parameters)
-        return {"EndpointArn": _arn("endpoint", parameters["EndpointName"])}
+        return {"EndpointArn": self._records.arn(parameters["EndpointName"])}
 
     def start_update(self, parameters: Parameters) -> Future[None]:
-        """Begin to move an endpoint to another configuration; the old one serves until the new one is healthy."""
-        name, config_name = parameters["EndpointName"], parameters["EndpointConfigName"]
-        config = self._config(config_name)
-        endpoint = self._endpoint(name)
-        with self._lock:
-            if endpoint.status not in ("InService", "Failed"):
-                raise SageMakerError("ValidationException", f'Cannot update in-progress endpoint "{endpoint.arn}".')
-            if_it_fails = "InService" if endpoint.server else "Failed"
-            endpoint.status = "Updating"
-        return self._deploy(name, endpoint, config_name, config, if_it_fails=if_it_fails)
+        """Begin to move an endpoint to another configuration; the future ends when that is over, or undone."""
+        endpoint = self._records.get(parameters["EndpointName"])
+        config = self._configs.get(parameters["EndpointConfigName"])
+        deployment = parameters.get("DeploymentConfig")
+        if parameters.get("RetainDeploymentConfig"):
+            if deployment:
+                raise invalid("DeploymentConfig cannot be given together with RetainDeploymentConfig.")
+            deployment = endpoint.last_deployment
+        _check_kind(endpoint, config)
+        planned = plan(deployment, endpoint.config, config)
+        self._check_alarms(planned.alarms, config)
+        started = endpoint.update(config, planned, Retained.parse(parameters))
+        endpoint.last_deployment = deployment
+        return started
 
-    def describe_endpoint(self, parameters: Parameters) -> Parameters:
-        name = parameters["EndpointName"]
-        endpoint = self._endpoint(name)
-        answer: Parameters = {
-            "EndpointName": name,
-            "EndpointArn": endpoint.arn,
-            "EndpointConfigName": endpoint.config_name,
-            "EndpointStatus": endpoint.status,
-            "CreationTime": endpoint.created,
-            "LastModifiedTime": endpoint.modified,
-        }
-        if endpoint.failure_reason:
-            answer["FailureReason"] = endpoint.failure_reason
-        if endpoint.variant:
-            answer["ProductionVariants"] = [_variant_summary(endpoint.variant)]
-        return answer
+    def update_weights_and_capacities(self, parameters: Parameters) -> Parameters:
+        """Answer at once, and change weights and instance counts in the background."""
+        endpoint = self._records.get(parameters["EndpointName"])
+        changes = parameters["DesiredWeightsAndCapacities"]
+        _check_changes(endpoint, changes)
+        endpoint.resize(lambda fleet: _resize(fleet, changes))
+        return {"EndpointArn": endpoint.arn}
 
-    def list_endpoints(self, _parameters: Parameters) -> Parameters:
-        with self._lock:
-            found = [(name, endpoint) for (*_, name), endpoint in self._endpoints.items()]
+    def describe(self, parameters: Parameters) -> Parameters:
+        """Return the state of an endpoint."""
+        return description(self._records.get(parameters["EndpointName"]))
+
+    def list(self, parameters: Parameters) -> Parameters:
+        """Return the endpoints whose names contain ``NameContains`` and that have the status ``StatusEquals``."""
+        wanted, status = parameters.get("NameContains", "").lower(), parameters.get("StatusEquals")
         return {
             "Endpoints": [
-                {
-                    "EndpointName": name,
-                    "EndpointArn": endpoint.arn,
-                    "EndpointStatus": endpoint.status,
-                    "CreationTime": endpoint.created,
-                    "LastModifiedTime": endpoint.modified,
-                }
-                for name, endpoint in found
+                summary(endpoint)
+                for name, endpoint in self._records.items()
+                if wanted in name.lower() and status in (None, endpoint.status)
             ]
         }
 
-    def delete_endpoint(self, parameters: Parameters) -> Parameters:
-        endpoint = self._endpoint(parameters["EndpointName"])
-        with self._lock:
-            endpoint.status = "Deleting"
-            self._endpoints.pop(_key(parameters["EndpointName"]), None)
-        if endpoint.server:
-            endpoint.server.stop()
+    def delete(self, parameters: Parameters) -> Parameters:
+        """Stop an endpoint and forget it."""
+        self._records.remove(parameters["EndpointName"]).delete()
         return {}
 
-    def invoke(self, name: str, body: bytes, headers: dict[str, str]) -> tuple[Answer, str]:
-        """Call the model; return its answer and the production variant that gave it.
+    # --- calls ---
+
+    def invoke(self, name: str, invocation: Invocation) -> tuple[Answer, str]:
+        """Call a model; return its answer and the production variant that gave it.
 
         Raises:
             SageMakerError: No such endpoint, too large a payload, or what the model answered instead of a result.
         """
-        endpoint = self._endpoints.get(_key(name))
-        if endpoint is None:
-            account, _region = patches.scope()
-            raise SageMakerError("ValidationError", f"Endpoint {name} of account {account} not found.")
-        server, variant = endpoint.server, endpoint.variant
-        if server is None:
-            raise SageMakerError("ValidationError", f"Endpoint {name} is not in service: {endpoint.status}.")
-        serverless = "ServerlessConfig" in variant
-        limit = _SERVERLESS_PAYLOAD_BYTES if serverless else _REAL_TIME_PAYLOAD_BYTES
-        if len(body) > limit:
-            raise SageMakerError(
-                "ValidationError",
-                f"Request payload size {len(body)} exceeds the limit of {limit} bytes.",
-                status=413,
-            )
-        try:
-            answer = server.invoke(body, headers)
-        except TimeoutError:
-            message = "Your invocation timed out while waiting for a response from container primary."
-            raise _model_error(endpoint, 0, "server", message) from None
-        except ConnectionError as error:
-            raise SageMakerError("InternalFailure", f"The model's process is gone: {error}", status=500) from error
-        if answer.status >= 400:
-            side = "client" if answer.status < 500 else "server"
-            raise _model_error(endpoint, answer.status, side, answer.body.decode(errors="replace"))
-        return answer, variant["VariantName"]
+        fleet = self._fleet(name)
+        if fleet.config.asynchronous:
+            raise SageMakerError("ValidationError", f"Endpoint {name} is asynchronous: use InvokeEndpointAsync.")
+        check_size(invocation, serverless=fleet.config.serverless)
+        answer, variant = serve(name, fleet, invocation)
+        return answer, variant.name
+
+    def invoke_async(self, name: str, call: AsyncCall) -> AsyncRequest:
+        """Put a request into the queue of an endpoint and return it.
+
+        Raises:
+            SageMakerError: No such endpoint, or a wrong request.
+        """
+        settings = self._fleet(name).config.asynchronous
+        queue = self._records.get(name).queue
+        if settings is None or queue is None:
+            raise SageMakerError("ValidationError", f"Endpoint {name} is not asynchronous: use InvokeEndpoint.")
+        request = call.request(name, settings, received=time.time(), queued=self._surroundings.clock.now())
+        queue.put(request)
+        return request
+
+    def get(self, name: str) -> Endpoint:
+        """Return the endpoint of a name.
+
+        Raises:
+            SageMakerError: There is none.
+        """
+        return self._records.get(name)
 
     def shut_down(self) -> None:
         """Stop every model's process."""
-        with self._lock:
-            servers = [endpoint.server for endpoint in self._endpoints.values() if endpoint.server]
-            self._endpoints.clear()
-        for server in servers:
-            server.stop()
-        self._starters.shutdown(cancel_futures=True)
+        for endpoint in self._records.clear():
+            endpoint.delete()
 
-    # --- the inside ---
+    def _fleet(self, name: str) -> Fleet:
+        if (endpoint := self._records.find(name)) is None:
+            account, _region = patches.scope()
+            raise SageMakerError("ValidationError", f"Endpoint {name} of account {account} not found.")
+        if (fleet := endpoint.traffic.choose()) is None:
+            raise SageMakerError("ValidationError", f"Endpoint {name} is not in service: {endpoint.status}.")
+        return fleet
 
-    def _config(self, name: str) -> _Config:
-        with self._lock:
-            if config := self._configs.get(_key(name)):
-                return config
-        raise not_found("endpoint configuration", _arn("endpoint-config", name))
+    def _check_alarms(self, alarms: tuple[str, ...], config: EndpointConfig) -> None:
+        """Refuse alarms that the execution role may not look at.
 
-    def _endpoint(self, name: str) -> _Endpoint:
-        with self._lock:
-            if endpoint := self._endpoints.get(_key(name)):
-                return endpoint
-        raise not_found("endpoint", _arn("endpoint", name))
-
-    def _deploy(
-        self, name: str, endpoint: _Endpoint, config_name: str, config: _Config, *, if_it_fails: str
-    ) -> Future[None]:
-        """Start the configuration's model, put it in the place of the one that serves, then stop that one."""
-        variant = config.parameters["ProductionVariants"][0]
-        try:
-            server = self._server(name, endpoint, variant)
-        except SageMakerError as error:
-            endpoint.status, endpoint.failure_reason = if_it_fails, error.message
-            raise
-
-        def run() -> None:
-            try:
-                server.start()
-            except Exception as error:
-                reason = error.message if isinstance(error, SageMakerError) else repr(error)
-                with self._lock:
-                    endpoint.status, endpoint.failure_reason = if_it_fails, reason
-                    endpoint.modified = time.time()
-                raise
-            with self._lock:
-                old, endpoint.server = endpoint.server, server
-                endpoint.variant, endpoint.config_name = variant, config_name
-                endpoint.status, endpoint.failure_reason = "InService", None
-                endpoint.modified = time.time()
-                gone = endpoint not in self._endpoints.values()
-            if old:
-                old.stop()
-            if gone:
-                server.stop()
-
-        return self._starters.submit(run)
-
-    def _server(self, name: str, endpoint: _Endpoint, variant: Parameters) -> ModelServer:
-        model = self._describe_model(variant["ModelName"])
-        primary = model.get("PrimaryContainer") or (model.get("Containers") or [{}])[0]
-        endpoint.replicas += 1
-        return ModelServer(
-            container=Container(
-                model_data_url=primary.get("ModelDataUrl"),
-                environment=primary.get("Environment") or {},
-                network_isolation=bool(model.get("EnableNetworkIsolation")),
-            ),
-            variant_name=variant["VariantName"],
-            role=AssumedRole(model["ExecutionRoleArn"]),
-            directory=self._state.endpoints / name / f"{endpoint.replicas}-{time.time_ns()}",
-            log_file=self._state.endpoint_logs / f"{name}.log",
-            log_stream=(
-                f"/aws/sagemaker/Endpoints/{name}",
-                f"{variant['VariantName']}/i-local{endpoint.replicas:04d}",
-            ),
-        )
+        https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-configuration.html
+        """
+        account, region = patches.scope()
+        wanted = [
+            ("cloudwatch:DescribeAlarms", f"arn:aws:cloudwatch:{region}:{account}:alarm:{alarm}") for alarm in alarms
+        ]
+        for variant in config.variants:
+            arn = config.parameters.get("ExecutionRoleArn")
+            if variant.model_name:
+                arn = self._surroundings.models.get(variant.model_name).role_arn
+            if arn and AssumedRole(arn).missing(wanted):
+                raise invalid(
+                    f'The role "{arn}" lacks cloudwatch:DescribeAlarms on the alarms of AutoRollbackConfiguration: '
+                    f"{', '.join(alarms)}."
+                )
 
 
-def _key(name: str) -> Key:
-    return (*patches.scope(), name)
+def _check_kind(endpoint: Endpoint, config: EndpointConfig) -> None:
+    """Refuse what cannot be changed in place.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html#serverless-endpoints-how-it-works-exclusions
+    """
+    if config.serverless and not endpoint.config.serverless:
+        raise invalid(f'Cannot update the instance-based endpoint "{endpoint.arn}" to a serverless one.')
+    if bool(config.asynchronous) != bool(endpoint.config.asynchronous):
+        kinds = ["real-time", "asynchronous"]
+        old, new = kinds if config.asynchronous else kinds[::-1]
+        raise invalid(f'Cannot update the {old} endpoint "{endpoint.arn}" to an {new} one.')
 
 
-def _arn(kind: str, name: str) -> str:
-    account, region = patches.scope()
-    return f"arn:aws:sagemaker:{region}:{account}:{kind}/{name.lower()}"
+def _check_changes(endpoint: Endpoint, changes: list[Parameters]) -> None:
+    fleet = endpoint.traffic.fleet
+    variants = fleet.variants if fleet else {}
+    weights = {name: variant.weight for name, variant in variants.items()}
+    for change in changes:
+        name = change["VariantName"]
+        if name not in variants:
+            raise invalid(f'Variant {name} was not found in endpoint "{endpoint.arn}".')
+        weights[name] = change.get("DesiredWeight", weights[name])
+        config = endpoint.config
+        if change.get("DesiredInstanceCount") == 0 and not (config.asynchronous or config.hosts_components):
+            raise invalid("DesiredInstanceCount 0 takes an asynchronous endpoint or inference components.")
+        if "DesiredInstanceCount" in change and config.serverless:
+            raise invalid("DesiredInstanceCount is not supported for serverless variants.")
+    if sum(weights.values()) <= 0:
+        raise invalid("At least one production variant must have a weight greater than 0.")
 
 
-def _variant_summary(variant: Parameters) -> Parameters:
-    summary: Parameters = {"VariantName": variant["VariantName"]}
-    if "ServerlessConfig" in variant:
-        summary["CurrentServerlessConfig"] = variant["ServerlessConfig"]
-        return summary
-    count = variant.get("InitialInstanceCount", 1)
-    weight = variant.get("InitialVariantWeight", 1.0)
-    return summary | {
-        "CurrentInstanceCount": count,
-        "DesiredInstanceCount": count,
-        "CurrentWeight": weight,
-        "DesiredWeight": weight,
-    }
-
-
-def _model_error(endpoint: _Endpoint, status: int, side: str, original: str) -> SageMakerError:
-    """Return what InvokeEndpoint answers when the container refuses or fails."""
-    name = endpoint.arn.rsplit("/", 1)[-1]
-    account, region = patches.scope()
-    log_arn = f"arn:aws:logs:{region}:{account}:log-group:/aws/sagemaker/Endpoints/{name}"
-    return SageMakerError(
-        "ModelError",
-        f'Received {side} error ({status}) from primary with message "{original}". See the log group {log_arn}.',
-        status=424,
-        details={
-            "ErrorCode": f"{side.upper()}_ERROR_FROM_MODEL",
-            "LogStreamArn": log_arn,
-            "OriginalMessage": original,
-            "OriginalStatusCode": status,
-        },
-    )
+def _resize(fleet: Fleet, changes: list[Parameters]) -> None:
+    for change in changes:
+        variant = fleet.variants[change["VariantName"]]
+        variant.weight = change.get("DesiredWeight", variant.weight)
+        match variant.capacity:
+            case Instances() as instances if "DesiredInstanceCount" in change:
+                instances.resize(change["DesiredInstanceCount"])
+            case OnDemand() as serverless if "ServerlessUpdateConfig" in change:
+                serverless.settings = ServerlessSettings.parse(
+                    {**serverless.settings.parameters, **change["ServerlessUpdateConfig"]}
+                )

@@ -21,6 +21,31 @@ class SageMakerError(Exception):
         self.details = details or {}
 
 
+def invalid(message: str) -> SageMakerError:
+    """Return the control plane's refusal of a request."""
+    return SageMakerError("ValidationException", message)
+
+
 def not_found(kind: str, arn: str) -> SageMakerError:
     """Return SageMaker's answer to a name that it does not know."""
-    return SageMakerError("ValidationException", f'Could not find {kind} "{arn}".')
+    return invalid(f'Could not find {kind} "{arn}".')
+
+
+def reason(error: BaseException) -> str:
+    """Return the words of an error for ``FailureReason``."""
+    return error.message if isinstance(error, SageMakerError) else repr(error)
+
+
+class NoAnswerError(Exception):
+    """A container did not answer.
+
+    Args:
+        container: Its name, as errors show it.
+        why: What happened.
+        timed_out: Whether it may still be at work.
+    """
+
+    def __init__(self, container: str, why: str, *, timed_out: bool = False) -> None:
+        super().__init__(f"{container}: {why}")
+        self.container = container
+        self.timed_out = timed_out

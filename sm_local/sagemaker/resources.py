@@ -13,6 +13,7 @@ from typing import Any
 from sm_local import patches
 from sm_local.sagemaker.errors import SageMakerError
 from sm_local.sagemaker.service import SageMaker
+from sm_local.sagemaker.validation import check, typed
 
 Properties = dict[str, Any]
 Created = tuple[str, dict[str, str]]
@@ -31,9 +32,10 @@ def resource_types(sagemaker: SageMaker) -> patches.ResourceHandlers:
 
 def _immutable(sagemaker: SageMaker, kind: str) -> dict[str, Any]:
     def create(logical_id: str, properties: Properties, _stack: str) -> Created:
-        name = properties.get(f"{kind}Name") or _generated_name(logical_id)
-        answer = sagemaker.call(f"Create{kind}", {**properties, f"{kind}Name": name})
-        return answer[f"{kind}Arn"], {f"{kind}Name": name, f"{kind}Arn": answer[f"{kind}Arn"]}
+        name = properties.get(f"{kind}Name") or generated_name(logical_id)
+        parameters = typed(f"Create{kind}", {**properties, f"{kind}Name": name})
+        arn = sagemaker.call(f"Create{kind}", parameters)[f"{kind}Arn"]
+        return arn, {f"{kind}Name": name, f"{kind}Arn": arn}
 
     def update(arn: str, old: Properties, new: Properties, stack: str, logical_id: str) -> Created:
         if {**old, "Tags": None} == {**new, "Tags": None}:
@@ -41,7 +43,7 @@ def _immutable(sagemaker: SageMaker, kind: str) -> dict[str, Any]:
         return create(logical_id, new, stack)
 
     def delete(arn: str, _properties: Properties) -> None:
-        _ignoring_what_is_gone(sagemaker, f"Delete{kind}", {f"{kind}Name": _find_name(sagemaker, kind, arn)})
+        ignoring_what_is_gone(sagemaker, f"Delete{kind}", {f"{kind}Name": find_name(sagemaker, kind, arn)})
 
     return {"create": create, "update": update, "update_with_logical_id": True, "delete": delete}
 
@@ -50,42 +52,47 @@ def _endpoint(sagemaker: SageMaker) -> dict[str, Any]:
     hosting = sagemaker.endpoints
 
     def create(logical_id: str, properties: Properties, _stack: str) -> Created:
-        name = properties.get("EndpointName") or _generated_name(logical_id)
-        started = hosting.start_creation({**properties, "EndpointName": name})
+        name = properties.get("EndpointName") or generated_name(logical_id)
+        parameters = typed("CreateEndpoint", {**properties, "EndpointName": name})
+        check("CreateEndpoint", parameters)
+        started = hosting.start_creation(parameters)
         try:
             started.result()
         except Exception:
-            _ignoring_what_is_gone(sagemaker, "DeleteEndpoint", {"EndpointName": name})
+            ignoring_what_is_gone(sagemaker, "DeleteEndpoint", {"EndpointName": name})
             raise
-        arn = hosting.describe_endpoint({"EndpointName": name})["EndpointArn"]
+        arn = hosting.get(name).arn
         return arn, {"EndpointName": name, "EndpointArn": arn}
 
     def update(arn: str, old: Properties, new: Properties, stack: str, logical_id: str) -> Created:
         if old.get("EndpointName") != new.get("EndpointName"):
             return create(logical_id, new, stack)
-        name = _find_name(sagemaker, "Endpoint", arn)
+        name = find_name(sagemaker, "Endpoint", arn)
         if old.get("EndpointConfigName") != new.get("EndpointConfigName"):
-            hosting.start_update({"EndpointName": name, "EndpointConfigName": new["EndpointConfigName"]}).result()
+            parameters = typed("UpdateEndpoint", {**new, "EndpointName": name})
+            check("UpdateEndpoint", parameters)
+            hosting.start_update(parameters).result()
         return arn, {"EndpointName": name, "EndpointArn": arn}
 
     def delete(arn: str, _properties: Properties) -> None:
-        _ignoring_what_is_gone(sagemaker, "DeleteEndpoint", {"EndpointName": _find_name(sagemaker, "Endpoint", arn)})
+        ignoring_what_is_gone(sagemaker, "DeleteEndpoint", {"EndpointName": find_name(sagemaker, "Endpoint", arn)})
 
     return {"create": create, "update": update, "update_with_logical_id": True, "delete": delete}
 
 
-def _generated_name(logical_id: str) -> str:
+def generated_name(logical_id: str) -> str:
     """Return a name as CloudFormation makes it: the logical id and twelve random characters."""
     return f"{logical_id[:50]}-{''.join(secrets.choice(_ALPHABET) for _ in range(12))}"
 
 
-def _find_name(sagemaker: SageMaker, kind: str, arn: str) -> str:
+def find_name(sagemaker: SageMaker, kind: str, arn: str) -> str:
     """Return the name behind an ARN, whose letters are all lower case."""
     listed = sagemaker.call(f"List{kind}s", {})[f"{kind}s"]
     return next((str(one[f"{kind}Name"]) for one in listed if one[f"{kind}Arn"] == arn), arn.rsplit("/", 1)[-1])
 
 
-def _ignoring_what_is_gone(sagemaker: SageMaker, operation: str, parameters: Properties) -> None:
+def ignoring_what_is_gone(sagemaker: SageMaker, operation: str, parameters: Properties) -> None:
+    """Carry out an operation of the control plane, which need not find anything."""
     try:
         sagemaker.call(operation, parameters)
     except SageMakerError as error:

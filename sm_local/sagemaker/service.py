@@ -1,20 +1,31 @@
-"""The SageMaker API of the local AWS: models by moto, hosting by :mod:`sm_local.sagemaker.endpoints`."""
+"""The SageMaker API of the local AWS: hosting by this package, records of everything else by moto."""
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 from collections.abc import Callable
-from urllib.parse import urlsplit
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from sm_local import patches
-from sm_local.sagemaker.aws import AssumedRole
-from sm_local.sagemaker.endpoints import Endpoints, Parameters
+from sm_local.clock import Clock
+from sm_local.sagemaker import runtime, validation
+from sm_local.sagemaker.configs import EndpointConfigs
+from sm_local.sagemaker.endpoints import Endpoints
 from sm_local.sagemaker.errors import SageMakerError
+from sm_local.sagemaker.fleet import Surroundings
+from sm_local.sagemaker.metrics import AlarmStates, MetricSink
+from sm_local.sagemaker.models import Models
+from sm_local.sagemaker.registry import Parameters
 from sm_local.state import StateDirectory
 
 _JSON = {"Content-Type": "application/x-amz-json-1.1"}
-_CUSTOM_ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
+# Calls wait for models: they have threads of their own, and as many as serverless endpoints may have calls.
+_MOST_CALLS = 256
+
+Result = TypeVar("Result")
 
 
 class SageMaker:
@@ -22,22 +33,32 @@ class SageMaker:
 
     Args:
         state: Where archives are unpacked and logs are kept.
+        clock: The local AWS's time.
+        metrics: Where endpoint metrics go.
+        alarms: Watched during deployments.
     """
 
-    def __init__(self, state: StateDirectory) -> None:
-        self.endpoints = Endpoints(state, self.describe_model)
-        hosting = self.endpoints
+    def __init__(self, state: StateDirectory, *, clock: Clock, metrics: MetricSink, alarms: AlarmStates) -> None:
+        self.models = Models(lambda name: _moto("DescribeModelPackage", {"ModelPackageName": name}))
+        self.configs = EndpointConfigs(self.models)
+        surroundings = Surroundings(state=state, clock=clock, metrics=metrics, models=self.models)
+        self.endpoints = Endpoints(self.configs, surroundings, alarms)
+        self._callers = ThreadPoolExecutor(_MOST_CALLS, thread_name_prefix="sagemaker-call")
         self._operations: dict[str, Callable[[Parameters], Parameters]] = {
-            "CreateModel": self.create_model,
-            "CreateEndpointConfig": hosting.create_endpoint_config,
-            "DescribeEndpointConfig": hosting.describe_endpoint_config,
-            "DeleteEndpointConfig": hosting.delete_endpoint_config,
-            "ListEndpointConfigs": hosting.list_endpoint_configs,
-            "CreateEndpoint": hosting.create_endpoint,
-            "UpdateEndpoint": hosting.update_endpoint,
-            "DescribeEndpoint": hosting.describe_endpoint,
-            "DeleteEndpoint": hosting.delete_endpoint,
-            "ListEndpoints": hosting.list_endpoints,
+            "CreateModel": self.models.create,
+            "DescribeModel": self.models.describe,
+            "DeleteModel": self.models.delete,
+            "ListModels": self.models.list,
+            "CreateEndpointConfig": self.configs.create,
+            "DescribeEndpointConfig": self.configs.describe,
+            "DeleteEndpointConfig": self.configs.delete,
+            "ListEndpointConfigs": self.configs.list,
+            "CreateEndpoint": self.endpoints.create,
+            "UpdateEndpoint": self.endpoints.update,
+            "UpdateEndpointWeightsAndCapacities": self.endpoints.update_weights_and_capacities,
+            "DescribeEndpoint": self.endpoints.describe,
+            "DeleteEndpoint": self.endpoints.delete,
+            "ListEndpoints": self.endpoints.list,
         }
 
     async def handle(
@@ -45,18 +66,13 @@ class SageMaker:
     ) -> patches.Response:
         """Answer one request, in the form MiniStack wants of a service."""
         try:
-            if (endpoint := patches.invoked_endpoint(path)) is not None and method == "POST":
-                return await asyncio.to_thread(self._invoke, endpoint, headers, body)
+            if method == "POST" and (endpoint := patches.invoked_endpoint(path)) is not None:
+                return await self._in_thread(lambda: runtime.answer(self.endpoints, endpoint, path, headers, body))
             operation = headers.get("x-amz-target", "").removeprefix("SageMaker.")
-            answer = await asyncio.to_thread(self.call, operation, json.loads(body or b"{}"))
+            answer = await self._in_thread(lambda: self.call(operation, json.loads(body or b"{}")))
             return 200, dict(_JSON), json.dumps(answer).encode()
         except SageMakerError as error:
-            members = {
-                "__type": error.code,
-                "message": error.message,
-                "Message": error.message,
-                **error.details,
-            }
+            members = {"__type": error.code, "message": error.message, "Message": error.message, **error.details}
             return error.status, {**_JSON, "x-amzn-errortype": error.code}, json.dumps(members).encode()
 
     def call(self, operation: str, parameters: Parameters) -> Parameters:
@@ -66,33 +82,18 @@ class SageMaker:
             SageMakerError: SageMaker would refuse it, or the local AWS does not have it.
         """
         if own := self._operations.get(operation):
+            validation.check(operation, parameters)
             return own(parameters)
         return _moto(operation, parameters)
 
-    def create_model(self, parameters: Parameters) -> Parameters:
-        """Create a model once its role is seen to read the archive and pull the image, as SageMaker does."""
-        role = AssumedRole(parameters["ExecutionRoleArn"])
-        for container in [parameters.get("PrimaryContainer"), *(parameters.get("Containers") or [])]:
-            if not container:
-                continue
-            if url := container.get("ModelDataUrl"):
-                location = urlsplit(url)
-                role.check_can_read(location.netloc, location.path.lstrip("/"))
-            if image := container.get("Image"):
-                role.check_can_pull(image)
-        return _moto("CreateModel", parameters)
+    def shut_down(self) -> None:
+        """Stop every model's process."""
+        self.endpoints.shut_down()
+        self._callers.shutdown(wait=False, cancel_futures=True)
 
-    def describe_model(self, name: str) -> Parameters:
-        """Return what ``DescribeModel`` answers."""
-        return _moto("DescribeModel", {"ModelName": name})
-
-    def _invoke(self, endpoint: str, headers: dict[str, str], body: bytes) -> patches.Response:
-        passed = {"Content-Type": headers.get("content-type", ""), "Accept": headers.get("accept", "*/*")}
-        if attributes := headers.get(_CUSTOM_ATTRIBUTES):
-            passed[_CUSTOM_ATTRIBUTES] = attributes
-        answer, variant = self.endpoints.invoke(endpoint, body, passed)
-        shown = {"Content-Type": answer.content_type, "x-Amzn-Invoked-Production-Variant": variant}
-        return answer.status, shown, answer.body
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self._callers, lambda: context.run(work))
 
 
 def _moto(operation: str, parameters: Parameters) -> Parameters:

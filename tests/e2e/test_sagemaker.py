@@ -1,8 +1,6 @@
 """SageMaker's hosting in the local AWS, through boto3 as on AWS."""
 
-import io
 import json
-import tarfile
 import time
 from pathlib import Path
 from typing import Any
@@ -13,96 +11,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.local_aws import LocalAws
+from tests.sagemaker_account import ECHO, LOG, PULL, READ, Account
 
 pytestmark = pytest.mark.e2e
-
-IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
-ECHO = """
-import json, os, time
-def model_fn(directory): return os.environ.get("GREETING", "hello")
-def input_fn(body, content_type): return json.loads(body)
-def predict_fn(data, model):
-    time.sleep(data.get("sleep", 0))
-    return {"greeting": model, "data": data}
-def output_fn(prediction, accept): return json.dumps(prediction)
-"""
-READ, PULL = {"Action": "s3:GetObject"}, {"Action": "ecr:*"}
-LOG = {"Action": ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]}
-
-
-class Account:
-    """Makes roles, archives and endpoints with names that no other test uses."""
-
-    def __init__(self, session: boto3.Session) -> None:
-        self.sagemaker = session.client("sagemaker")
-        self.runtime = session.client("sagemaker-runtime")
-        self.iam = session.client("iam")
-        self.s3 = session.client("s3")
-        self.logs = session.client("logs")
-        self.bucket = f"models-{uuid4().hex[:12]}"
-        self.s3.create_bucket(Bucket=self.bucket)
-
-    def archive(self, inference: str) -> str:
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-            member = tarfile.TarInfo("code/inference.py")
-            member.size = len(inference.encode())
-            tar.addfile(member, io.BytesIO(inference.encode()))
-        key = f"{uuid4().hex}.tar.gz"
-        self.s3.put_object(Bucket=self.bucket, Key=key, Body=buffer.getvalue())
-        return f"s3://{self.bucket}/{key}"
-
-    def role(self, *statements: dict[str, Any], service: str = "sagemaker.amazonaws.com") -> str:
-        name = f"role-{uuid4().hex[:12]}"
-        trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
-        answer = self.iam.create_role(
-            RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-        )
-        if statements:
-            allowed = [{"Effect": "Allow", "Resource": "*", **statement} for statement in statements]
-            document = json.dumps({"Version": "2012-10-17", "Statement": allowed})
-            self.iam.put_role_policy(RoleName=name, PolicyName="policy", PolicyDocument=document)
-        return str(answer["Role"]["Arn"])
-
-    def model(self, inference: str = ECHO, role: str | None = None, **environment: str) -> str:
-        name = f"Model-{uuid4().hex[:12]}"
-        container = {"Image": IMAGE, "ModelDataUrl": self.archive(inference), "Environment": environment}
-        self.sagemaker.create_model(
-            ModelName=name, ExecutionRoleArn=role or self.role(READ, PULL, LOG), PrimaryContainer=container
-        )
-        return name
-
-    def config(self, model: str) -> str:
-        name = f"Config-{uuid4().hex[:12]}"
-        variant = {
-            "VariantName": "AllTraffic",
-            "ModelName": model,
-            "InstanceType": "ml.m5.large",
-            "InitialInstanceCount": 1,
-        }
-        self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
-        return name
-
-    def endpoint(self, model: str) -> str:
-        name = f"Endpoint-{uuid4().hex[:12]}"
-        self.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=self.config(model))
-        return name
-
-    def wait(self, endpoint: str) -> dict[str, Any]:
-        """Return the description of an endpoint once nothing is under way."""
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            description: dict[str, Any] = self.sagemaker.describe_endpoint(EndpointName=endpoint)
-            if description["EndpointStatus"] not in ("Creating", "Updating"):
-                return description
-            time.sleep(0.1)
-        raise AssertionError(f"{endpoint} is still {description['EndpointStatus']}")
-
-    def invoke(self, endpoint: str, **data: Any) -> Any:
-        answer = self.runtime.invoke_endpoint(
-            EndpointName=endpoint, Body=json.dumps(data), ContentType="application/json"
-        )
-        return json.loads(answer["Body"].read())
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,8 @@ from typing import Any
 from sagemaker_inference import environment
 from sagemaker_inference.default_handler_service import DefaultHandlerService
 
+from sm_local.sagemaker.messages import CUSTOM_ATTRIBUTES
+
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
 
@@ -49,8 +51,17 @@ def application(environ: dict[str, Any], start_response: StartResponse) -> Itera
     if environ["PATH_INFO"] != "/invocations":
         start_response("404 Not Found", [("Content-Length", "0")])
         return []
+    if environ["REQUEST_METHOD"] != "POST":
+        start_response("405 Method Not Allowed", [("Allow", "POST"), ("Content-Length", "0")])
+        return []
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    request = _Request({"Content-Type": environ.get("CONTENT_TYPE", ""), "Accept": environ.get("HTTP_ACCEPT", "*/*")})
+    request = _Request(
+        {
+            "Content-Type": environ.get("CONTENT_TYPE", ""),
+            "Accept": environ.get("HTTP_ACCEPT", "*/*"),
+            CUSTOM_ATTRIBUTES: environ.get("HTTP_X_AMZN_SAGEMAKER_CUSTOM_ATTRIBUTES", ""),
+        }
+    )
     (answer,) = _service.handle([{"body": body}], request)
     payload = answer.encode() if isinstance(answer, str) else bytes(answer)
     start_response(request.status, [("Content-Type", request.content_type), ("Content-Length", str(len(payload)))])

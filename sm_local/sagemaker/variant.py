@@ -1,0 +1,108 @@
+"""A production variant, or a shadow of one."""
+
+from __future__ import annotations
+
+import time
+from typing import assert_never
+
+from sm_local.sagemaker.capacity import Instances, OnDemand
+from sm_local.sagemaker.config import VariantSettings
+from sm_local.sagemaker.errors import NoAnswerError
+from sm_local.sagemaker.messages import Answer, Invocation
+from sm_local.sagemaker.metrics import Publisher
+from sm_local.sagemaker.models import Model
+from sm_local.sagemaker.registry import Parameters
+from sm_local.sagemaker.role import AssumedRole
+
+
+class Variant:
+    """Serves one model.
+
+    Args:
+        settings: What the configuration says.
+        model: What is served; None when inference components bring it.
+        role: The model's execution role, else the configuration's.
+        capacity: What it runs on.
+        metrics: Where the variant's metrics go.
+    """
+
+    def __init__(
+        self,
+        settings: VariantSettings,
+        model: Model | None,
+        role: AssumedRole,
+        capacity: Instances | OnDemand,
+        metrics: Publisher,
+    ) -> None:
+        self.settings = settings
+        self.model = model
+        self.role = role
+        self.capacity = capacity
+        self.metrics = metrics
+        self.weight = settings.weight
+
+    @property
+    def name(self) -> str:
+        """The variant's name."""
+        return self.settings.name
+
+    @property
+    def instance_count(self) -> int:
+        """How many instances there are; 1 for serverless variants."""
+        return self.capacity.count if isinstance(self.capacity, Instances) else 1
+
+    def invoke(self, invocation: Invocation) -> Answer:
+        """Call the model and publish the metrics of the call.
+
+        Raises:
+            SageMakerError: There is no capacity.
+            NoAnswerError: The model did not answer.
+        """
+        received = time.monotonic()
+        with self.capacity.ready() as backend:
+            called = time.monotonic()
+            try:
+                answer = backend.invoke(invocation)
+            except NoAnswerError:
+                self._publish(0, time.monotonic() - called, called - received)
+                raise
+            took = time.monotonic() - called
+        self._publish(answer.status, took, time.monotonic() - received - took)
+        return answer
+
+    def _publish(self, status: int, model_seconds: float, overhead_seconds: float) -> None:
+        put = self.metrics.put
+        put("Invocations", 1)
+        put("InvocationsPerInstance", 1 / max(1, self.instance_count))
+        put("Invocation4XXErrors", int(400 <= status < 500))
+        put("Invocation5XXErrors", int(status >= 500))
+        put("InvocationModelErrors", int(not 200 <= status < 300))
+        self.metrics.put_seconds("ModelLatency", model_seconds)
+        self.metrics.put_seconds("OverheadLatency", overhead_seconds)
+
+    @property
+    def description(self) -> Parameters:
+        """What ``DescribeEndpoint`` says in ``ProductionVariants``."""
+        given = self.settings.parameters
+        shown: Parameters = {"VariantName": self.name, "DeployedImages": self._images}
+        for name in ("ManagedInstanceScaling", "RoutingConfig"):
+            if name in given:
+                shown[name] = given[name]
+        match self.capacity:
+            case OnDemand():
+                shown["CurrentServerlessConfig"] = self.capacity.settings.parameters
+            case Instances():
+                shown |= {
+                    "CurrentInstanceCount": self.capacity.count,
+                    "DesiredInstanceCount": self.capacity.count,
+                    "CurrentWeight": self.weight,
+                    "DesiredWeight": self.weight,
+                }
+            case _:
+                assert_never(self.capacity)
+        return shown
+
+    @property
+    def _images(self) -> list[Parameters]:
+        images = (container.image for container in (self.model.containers if self.model else ()))
+        return [{"SpecifiedImage": image, "ResolvedImage": image} for image in images if image]
