@@ -245,6 +245,13 @@ def test_other_statistics_never_have_too_few_samples() -> None:
             "greater than the threshold (1.0) (minimum 2 datapoints for OK -> ALARM transition).",
         ),
         (
+            [0, 5, 0, 0, 0],
+            {"EvaluationPeriods": 5, "DatapointsToAlarm": 4, "ComparisonOperator": "LessThanThreshold", "Threshold": 0},
+            "Threshold Crossed: 5 out of the last 5 datapoints [0.0 (14/11/23 22:12:00), 0.0 (14/11/23 22:11:00), "
+            "0.0 (14/11/23 22:10:00), 5.0 (14/11/23 22:09:00), 0.0 (14/11/23 22:08:00)] were not less than the "
+            "threshold (0.0) (minimum 2 datapoints for ALARM -> OK transition).",
+        ),
+        (
             [],
             {"EvaluationPeriods": 3, "TreatMissingData": "breaching"},
             "Threshold Crossed: no datapoints were received for 3 periods and 3 missing datapoints were treated as "
