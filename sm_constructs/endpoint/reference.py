@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import jsii
-from aws_cdk import Duration, Resource
-from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import ArnFormat, Stack, Token
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk.interfaces.aws_sagemaker import EndpointReference
+from constructs import Construct
 
-INVOCATION_NAMESPACE = "AWS/SageMaker"
-"""Where SageMaker publishes what callers see."""
-
-INSTANCE_NAMESPACE = "/aws/sagemaker/Endpoints"
-"""Where SageMaker publishes what the containers use."""
+from sm_constructs.endpoint.measured import MeasuredEndpoint
+from sm_constructs.endpoint.metrics import Publisher
 
 
 @jsii.implements(sagemaker.IEndpoint)
-class EndpointBase(Resource):
-    """An endpoint's names, grants and metrics.
-
-    Of every metric, ``variant_name`` is the production variant, the first one when omitted; ``period`` is a
-    minute when omitted, which is how often SageMaker publishes.
-    """
+class EndpointBase(MeasuredEndpoint):
+    """An endpoint's names, grants and metrics."""
 
     _endpoint_arn: str
-    _endpoint_name: str
-    _variant_names: tuple[str, ...]
 
     @property
     def endpoint_arn(self) -> str:
@@ -51,123 +44,70 @@ class EndpointBase(Resource):
     @property
     def variant_names(self) -> list[str]:
         """The names of the production variants."""
-        return list(self._variant_names)
+        return list(self._publishers)
 
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to call this endpoint and wait for the answer."""
-        return iam.Grant.add_to_principal(
-            grantee=grantee, actions=["sagemaker:InvokeEndpoint"], resource_arns=[self.endpoint_arn]
-        )
+        return self._grant(grantee, "sagemaker:InvokeEndpoint")
 
-    def metric(
-        self,
-        metric_name: str,
-        *,
-        namespace: str = INVOCATION_NAMESPACE,
-        statistic: str = "Average",
-        period: Duration | None = None,
-        variant_name: str | None = None,
-    ) -> cloudwatch.Metric:
-        """Return any metric that SageMaker publishes for a variant of this endpoint.
+    def grant_invoke_async(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to hand inputs in S3 to this asynchronous endpoint; to put them there is for you to grant."""
+        return self._grant(grantee, "sagemaker:InvokeEndpointAsync")
+
+    def grant_describe(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to see what this endpoint is and how it does."""
+        return self._grant(grantee, "sagemaker:DescribeEndpoint")
+
+    def grant_update(self, grantee: iam.IGrantable, *, endpoint_config_name_prefix: str = "") -> iam.Grant:
+        """Allow to move this endpoint to another configuration, to change its weights and counts, and to watch that.
 
         Args:
-            metric_name: Its name, such as ``"Invocations"``.
-            namespace: Its namespace. When omitted: ``AWS/SageMaker``.
-            statistic: Such as ``"Sum"`` or ``"p99"``. When omitted: the average.
-            period: What the statistic is taken over. When omitted: a minute.
-            variant_name: Which variant. When omitted: the first.
+            grantee: Who may.
+            endpoint_config_name_prefix: What the names of the configurations begin with that it may move to. When
+                omitted: it may move to any of this account and region.
         """
-        return cloudwatch.Metric(
-            namespace=namespace,
-            metric_name=metric_name,
-            dimensions_map={
-                "EndpointName": self.endpoint_name,
-                "VariantName": variant_name or self._variant_names[0],
-            },
-            statistic=statistic,
-            period=period or Duration.minutes(1),
+        stack = Stack.of(self)
+        configurations = stack.format_arn(
+            service="sagemaker", resource="endpoint-config", resource_name=f"{endpoint_config_name_prefix.lower()}*"
+        )
+        grant = iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=["sagemaker:UpdateEndpoint"],
+            resource_arns=[self.endpoint_arn, configurations],
+        )
+        return grant.combine(
+            self._grant(grantee, "sagemaker:DescribeEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities")
         )
 
-    def metric_invocations(
-        self, *, statistic: str = "Sum", period: Duration | None = None, variant_name: str | None = None
-    ) -> cloudwatch.Metric:
-        """Return how many calls came."""
-        return self.metric("Invocations", statistic=statistic, period=period, variant_name=variant_name)
+    def _grant(self, grantee: iam.IGrantable, *actions: str) -> iam.Grant:
+        return iam.Grant.add_to_principal(grantee=grantee, actions=list(actions), resource_arns=[self.endpoint_arn])
 
-    def metric_invocations_per_instance(
-        self, *, period: Duration | None = None, variant_name: str | None = None
-    ) -> cloudwatch.Metric:
-        """Return how many calls came for each instance. SageMaker publishes the sum alone."""
-        return self.metric("InvocationsPerInstance", statistic="Sum", period=period, variant_name=variant_name)
 
-    def metric_invocation_4xx_errors(
-        self, *, statistic: str = "Sum", period: Duration | None = None, variant_name: str | None = None
-    ) -> cloudwatch.Metric:
-        """Return how many calls the model refused as wrong; the average is their share of all calls."""
-        return self.metric("Invocation4XXErrors", statistic=statistic, period=period, variant_name=variant_name)
+class ImportedEndpoint(EndpointBase):
+    """An endpoint that is defined elsewhere. Make one with one of the ``from_`` methods of ``Endpoint``."""
 
-    def metric_invocation_5xx_errors(
-        self, *, statistic: str = "Sum", period: Duration | None = None, variant_name: str | None = None
-    ) -> cloudwatch.Metric:
-        """Return how many calls the model failed on; the average is their share of all calls."""
-        return self.metric("Invocation5XXErrors", statistic=statistic, period=period, variant_name=variant_name)
-
-    def metric_invocation_model_errors(
-        self, *, statistic: str = "Sum", period: Duration | None = None, variant_name: str | None = None
-    ) -> cloudwatch.Metric:
-        """Return how many calls had no 2xx answer of the model: timeouts and broken connections, too."""
-        return self.metric("InvocationModelErrors", statistic=statistic, period=period, variant_name=variant_name)
-
-    def metric_model_latency(
-        self, *, statistic: str = "Average", period: Duration | None = None, variant_name: str | None = None
-    ) -> cloudwatch.Metric:
-        """Return how long the model took to answer, in microseconds."""
-        return self.metric("ModelLatency", statistic=statistic, period=period, variant_name=variant_name)
-
-    def metric_overhead_latency(
-        self, *, statistic: str = "Average", period: Duration | None = None, variant_name: str | None = None
-    ) -> cloudwatch.Metric:
-        """Return what SageMaker added to the model's time, in microseconds; cold starts among it."""
-        return self.metric("OverheadLatency", statistic=statistic, period=period, variant_name=variant_name)
-
-    def metric_model_setup_time(
-        self, *, statistic: str = "Average", period: Duration | None = None, variant_name: str | None = None
-    ) -> cloudwatch.Metric:
-        """Return how long a serverless variant took to start, in microseconds."""
-        return self.metric("ModelSetupTime", statistic=statistic, period=period, variant_name=variant_name)
-
-    def metric_cpu_utilization(
-        self, *, statistic: str = "Average", period: Duration | None = None, variant_name: str | None = None
-    ) -> cloudwatch.Metric:
-        """Return the use of the processors, in percent of one core: 400 when four cores are busy."""
-        return self.metric(
-            "CPUUtilization",
-            namespace=INSTANCE_NAMESPACE,
-            statistic=statistic,
-            period=period,
-            variant_name=variant_name,
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        endpoint_name: str,
+        endpoint_arn: str | None = None,
+        variant_names: Sequence[str],
+    ) -> None:
+        super().__init__(scope, construct_id, physical_name=endpoint_name, environment_from_arn=endpoint_arn)
+        self._endpoint_name = endpoint_name
+        self._endpoint_arn = endpoint_arn or Stack.of(self).format_arn(
+            service="sagemaker", resource="endpoint", resource_name=lower(endpoint_name)
         )
+        self._publishers = dict.fromkeys(variant_names, Publisher.VARIANTS)
 
-    def metric_memory_utilization(
-        self, *, statistic: str = "Average", period: Duration | None = None, variant_name: str | None = None
-    ) -> cloudwatch.Metric:
-        """Return the use of the memory, in percent."""
-        return self.metric(
-            "MemoryUtilization",
-            namespace=INSTANCE_NAMESPACE,
-            statistic=statistic,
-            period=period,
-            variant_name=variant_name,
-        )
 
-    def metric_disk_utilization(
-        self, *, statistic: str = "Average", period: Duration | None = None, variant_name: str | None = None
-    ) -> cloudwatch.Metric:
-        """Return the use of the storage volume, in percent; not for serverless variants."""
-        return self.metric(
-            "DiskUtilization",
-            namespace=INSTANCE_NAMESPACE,
-            statistic=statistic,
-            period=period,
-            variant_name=variant_name,
-        )
+def name_of(scope: Construct, endpoint_arn: str) -> str:
+    """Return the name in an ARN."""
+    return str(Stack.of(scope).split_arn(endpoint_arn, ArnFormat.SLASH_RESOURCE_NAME).resource_name)
+
+
+def lower(name: str) -> str:
+    """Return the name as it stands in ARNs, which SageMaker writes in lower case."""
+    return name if Token.is_unresolved(name) else name.lower()

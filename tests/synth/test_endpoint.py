@@ -19,7 +19,8 @@ from aws_cdk import aws_s3 as s3
 
 from sm_constructs import Endpoint, Framework, InvalidPropsError, Model, ModelData, RealTime, Serverless
 from sm_constructs.endpoint import EndpointBase
-from sm_constructs.endpoint.variants import MEMORY_SIZES_MB, NAME_PATTERN
+from sm_constructs.endpoint.names import NAME_PATTERN
+from sm_constructs.endpoint.variants import MEMORY_SIZES_MB
 from tests.synth.templates import all_of, by_type, changes, only, resources_of, statement_for, text_of
 
 MODEL, CONFIG, ENDPOINT = "AWS::SageMaker::Model", "AWS::SageMaker::EndpointConfig", "AWS::SageMaker::Endpoint"
@@ -364,49 +365,6 @@ def test_an_endpoint_with_a_name_can_be_used_in_another_region(app: cdk.App) -> 
 
 
 # What is measured of it
-
-METRICS = {
-    "metric_invocations": ("AWS/SageMaker", "Invocations", "Sum"),
-    "metric_invocations_per_instance": ("AWS/SageMaker", "InvocationsPerInstance", "Sum"),
-    "metric_invocation_4xx_errors": ("AWS/SageMaker", "Invocation4XXErrors", "Sum"),
-    "metric_invocation_5xx_errors": ("AWS/SageMaker", "Invocation5XXErrors", "Sum"),
-    "metric_invocation_model_errors": ("AWS/SageMaker", "InvocationModelErrors", "Sum"),
-    "metric_model_latency": ("AWS/SageMaker", "ModelLatency", "Average"),
-    "metric_overhead_latency": ("AWS/SageMaker", "OverheadLatency", "Average"),
-    "metric_model_setup_time": ("AWS/SageMaker", "ModelSetupTime", "Average"),
-    "metric_cpu_utilization": ("/aws/sagemaker/Endpoints", "CPUUtilization", "Average"),
-    "metric_memory_utilization": ("/aws/sagemaker/Endpoints", "MemoryUtilization", "Average"),
-    "metric_disk_utilization": ("/aws/sagemaker/Endpoints", "DiskUtilization", "Average"),
-}
-"""Namespaces, names and statistics as in AWS's documentation, "Amazon SageMaker AI metrics in Amazon CloudWatch"."""
-
-
-def test_every_metric_method_is_in_the_table() -> None:
-    assert {name for name in dir(EndpointBase) if name.startswith("metric_")} == METRICS.keys()
-
-
-@pytest.mark.parametrize("method", METRICS)
-def test_metrics_are_those_that_sagemaker_publishes_for_a_variant(stack: cdk.Stack, method: str) -> None:
-    endpoint = Endpoint.from_endpoint_name(stack, "Endpoint", "reviews", variant_names=["blue", "green"])
-
-    metric: cloudwatch.Metric = getattr(endpoint, method)()
-
-    assert (metric.namespace, metric.metric_name, metric.statistic) == METRICS[method]
-    assert metric.dimensions == {"EndpointName": "reviews", "VariantName": "blue"}
-    assert metric.period.to_seconds() == 60
-
-
-@pytest.mark.parametrize("method", METRICS.keys() - {"metric_invocations_per_instance"})
-def test_statistic_period_and_variant_of_a_metric_can_be_chosen(stack: cdk.Stack, method: str) -> None:
-    endpoint = Endpoint.from_endpoint_name(stack, "Endpoint", "reviews", variant_names=["blue", "green"])
-
-    metric: cloudwatch.Metric = getattr(endpoint, method)(
-        statistic="Maximum", period=cdk.Duration.minutes(5), variant_name="green"
-    )
-
-    assert metric.statistic == "Maximum"
-    assert metric.period.to_seconds() == 300
-    assert metric.dimensions == {"EndpointName": "reviews", "VariantName": "green"}
 
 
 def test_an_alarm_on_an_endpoint_of_this_stack_refers_to_it(stack: cdk.Stack, model: Model) -> None:
