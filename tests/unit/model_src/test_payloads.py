@@ -52,6 +52,7 @@ def test_csv_carries_any_texts(texts: list[str]) -> None:
         ("", []),
         ("one\ntwo", ["one", "two"]),
         ("one\r\ntwo\r\n", ["one", "two"]),
+        ("one\rtwo\r", ["one", "two"]),
         ("one\n\nthree\n", ["one", "", "three"]),
         ('"two\nlines"\n', ["two\nlines"]),
         ('"comma, and ""quotes"""\n', ['comma, and "quotes"']),
