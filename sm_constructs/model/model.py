@@ -50,6 +50,8 @@ class Model(Resource):
         role: The role.
         vpc: The VPC, or None.
         network_isolation: Whether the containers are cut off from every network.
+        container_count: How many containers a request passes through, or may be sent to.
+        is_multi_model: Whether a container loads one of many models, which each call names.
 
     Raises:
         InvalidPropsError: Anything that is wrong with the arguments, all at once.
@@ -87,6 +89,8 @@ class Model(Resource):
         problems.extend(_network_problems(vpc, vpc_subnets, security_groups))
         problems.raise_for(self)
 
+        self.container_count = 1
+        self.is_multi_model = False
         self.network_isolation = network_isolation
         self.vpc = vpc
         self.role: iam.IRole = role or iam.Role(
