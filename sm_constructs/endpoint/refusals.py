@@ -92,6 +92,7 @@ class Plan:
             yield "Serverless with a model in a VPC: leave the model's vpc out, or use RealTime"
         if model.network_isolation:
             yield "Serverless with an isolated model: leave network_isolation out, or use RealTime"
+        yield from (f"Serverless with {what}: use RealTime" for what in _several_containers(model))
 
     def _together(self) -> Iterator[str]:
         names = [variant.variant_name for variant in self.all_variants]
@@ -132,6 +133,9 @@ class Plan:
         for variant in (*self.variants, shadow):
             if isinstance(variant, RealTime) and instances.is_inf1(variant.instance_type):
                 yield f"shadow with {variant.instance_type}: SageMaker shadows no Inf1 instances: use another type"
+        models = dict.fromkeys(self.model_of(variant) for variant in (*self.variants, shadow))
+        for model in models:
+            yield from (f"shadow with {what}: leave shadow out" for what in _several_containers(model))
         if self.model_of(shadow) is None:
             yield "shadow without a model: give it the model to try"
 
@@ -154,3 +158,10 @@ class Plan:
                     )
                 case _:
                     assert_never(variant)
+
+
+def _several_containers(model: Model | None) -> Iterator[str]:
+    if model and model.container_count > 1:
+        yield f"a model of {model.container_count} containers"
+    if model and model.is_multi_model:
+        yield "a multi-model model"

@@ -196,6 +196,28 @@ def test_only_real_time_variants_have_shadows(stack: cdk.Stack, kind: str) -> No
     assert problem == f"shadow with {kind.capitalize()}: use RealTime, or leave shadow out"
 
 
+def test_serverless_and_shadows_take_models_of_one_container_only(stack: cdk.Stack) -> None:
+    pipeline, many = model_in(stack, "Pipeline"), model_in(stack, "Many")
+    pipeline.container_count, many.is_multi_model = 2, True
+
+    serverless = refusal(stack, model=pipeline, variant=Serverless())
+    other = cdk.Stack(cdk.App(), "Other")
+    shadowed = refusal(other, model=many, variant=REAL_TIME, shadow=real_time("New", model=pipeline))
+
+    assert serverless == ("Serverless with a model of 2 containers: use RealTime",)
+    assert shadowed == (
+        "shadow with a multi-model model: leave shadow out",
+        "shadow with a model of 2 containers: leave shadow out",
+    )
+
+
+def test_serverless_serves_no_multi_model_model(stack: cdk.Stack) -> None:
+    many = model_in(stack)
+    many.is_multi_model = True
+
+    assert refusal(stack, model=many, variant=Serverless()) == ("Serverless with a multi-model model: use RealTime",)
+
+
 def test_inf1_has_neither_shadows_nor_guardrails(stack: cdk.Stack) -> None:
     inf1 = real_time(instance_type="ml.inf1.xlarge")
 
