@@ -76,7 +76,12 @@ def sagemaker_resource_arn(path: str, body: bytes, region: str, account: str) ->
             parameters = json.loads(body or b"{}")
         except ValueError:
             parameters = {}
-        fields = {"EndpointName": "endpoint", "EndpointConfigName": "endpoint-config", "ModelName": "model"}
+        fields = {
+            "InferenceComponentName": "inference-component",
+            "EndpointName": "endpoint",
+            "EndpointConfigName": "endpoint-config",
+            "ModelName": "model",
+        }
         named = next(((kind, parameters[field]) for field, kind in fields.items() if field in parameters), ("", ""))
     kind, name = named
     return f"arn:aws:sagemaker:{region}:{account}:{kind}/{str(name).lower()}" if name else "*"

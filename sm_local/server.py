@@ -28,6 +28,8 @@ HEALTH_PATH = "/_sm_local/health"
 # What a stack of this library declares and the local AWS keeps without acting on it.
 RECORDED_ONLY: Mapping[str, str] = {
     "AWS::ApiGateway::Account": "kept; access and execution logs stay empty",
+    "AWS::ApplicationAutoScaling::ScalableTarget": "kept; nothing is scaled",
+    "AWS::ApplicationAutoScaling::ScalingPolicy": "kept; nothing is scaled",
     "AWS::CloudWatch::Dashboard": "kept; nothing draws it",
     "AWS::KMS::Key": "kept; objects and logs are not really encrypted with it",
     "AWS::Lambda::Permission": "kept; API Gateway calls a function without it, too",

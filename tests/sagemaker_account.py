@@ -44,6 +44,20 @@ def eventually(look: Callable[[], Found | None], seconds: float = 30) -> Found:
         time.sleep(0.05)
 
 
+def metric(name: str, dimensions: Mapping[str, str], statistic: Any = "Sum") -> float:
+    """Return a statistic of what was published so far; the sum if not asked for another."""
+    answer = boto3.client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/SageMaker",
+        MetricName=name,
+        Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
+        StartTime=time.time() - 3600,
+        EndTime=time.time() + 60,
+        Period=3600,
+        Statistics=[statistic],
+    )
+    return float(sum(point[statistic] for point in answer["Datapoints"]))
+
+
 def archive(files: Mapping[str, str]) -> bytes:
     """Return a ``.tar.gz`` of text files."""
     buffer = io.BytesIO()

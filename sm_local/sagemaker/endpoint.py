@@ -84,7 +84,7 @@ class Endpoint:
         self.failure_reason: str | None = None
         self.last_deployment: Parameters | None = None
         self.pending: Pending | None = None
-        self.traffic = Traffic()
+        self.traffic: Traffic[Fleet] = Traffic()
         self.queue: AsyncQueue | None = None
         self._surroundings = surroundings
         self._alarms = alarms

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from sm_local import patches
 from sm_local.sagemaker.async_requests import AsyncCall, AsyncRequest
 from sm_local.sagemaker.capacity import Instances, OnDemand
+from sm_local.sagemaker.components import Components
 from sm_local.sagemaker.config import EndpointConfig, ServerlessSettings
 from sm_local.sagemaker.configs import EndpointConfigs
 from sm_local.sagemaker.descriptions import description, summary
@@ -23,12 +24,15 @@ from sm_local.sagemaker.serving import check_size, serve
 
 
 class Endpoints:
-    """All endpoints of the local AWS.
+    """All endpoints of the local AWS, and the inference components on them.
 
     Args:
         configs: Their configurations.
         surroundings: The local AWS.
         alarms: Watched during deployments.
+
+    Attributes:
+        components: The inference components.
     """
 
     def __init__(self, configs: EndpointConfigs, surroundings: Surroundings, alarms: AlarmStates) -> None:
@@ -36,6 +40,7 @@ class Endpoints:
         self._surroundings = surroundings
         self._alarms = alarms
         self._records: Registry[Endpoint] = Registry("endpoint", "endpoint")
+        self.components = Components(self._records.get, surroundings, alarms)
 
     # --- the control plane ---
 
@@ -99,8 +104,16 @@ class Endpoints:
         }
 
     def delete(self, parameters: Parameters) -> Parameters:
-        """Stop an endpoint and forget it."""
-        self._records.remove(parameters["EndpointName"]).delete()
+        """Stop an endpoint and forget it.
+
+        Raises:
+            SageMakerError: There is none, or it still hosts inference components.
+        """
+        name = parameters["EndpointName"]
+        if components := self.components.on(name):
+            names = ", ".join(components)
+            raise invalid(f'Cannot delete endpoint "{self._records.arn(name)}" with inference components: {names}.')
+        self._records.remove(name).delete()
         return {}
 
     # --- calls ---
@@ -115,7 +128,14 @@ class Endpoints:
         if fleet.config.asynchronous:
             raise SageMakerError("ValidationError", f"Endpoint {name} is asynchronous: use InvokeEndpointAsync.")
         check_size(invocation, serverless=fleet.config.serverless)
-        answer, variant = serve(name, fleet, invocation)
+        component = None
+        if invocation.component is not None:
+            component = self.components.find(invocation.component, name)
+            if component is None:
+                raise SageMakerError(
+                    "ValidationError", f"Inference Component {invocation.component} not found on endpoint {name}."
+                )
+        answer, variant = serve(name, fleet, invocation, component)
         return answer, variant.name
 
     def invoke_async(self, name: str, call: AsyncCall) -> AsyncRequest:
@@ -142,6 +162,7 @@ class Endpoints:
 
     def shut_down(self) -> None:
         """Stop every model's process."""
+        self.components.shut_down()
         for endpoint in self._records.clear():
             endpoint.delete()
 

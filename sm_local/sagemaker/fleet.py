@@ -32,7 +32,7 @@ from sm_local.state import StateDirectory
 
 # AWS gives a serverless call compute of its own; here the calls share a process with this many threads.
 _MOST_THREADS = 32
-_INSTANCE_THREADS = 4
+INSTANCE_THREADS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +129,7 @@ class Fleet:
         if model is None:
             return Variant(settings, None, role, Instances(_Components(), settings.instance_count), metrics)
         group = f"/aws/sagemaker/Endpoints/{self._endpoint_name}"
-        threads = _INSTANCE_THREADS
+        threads = INSTANCE_THREADS
         if settings.serverless:
             threads = min(settings.serverless.max_concurrency, _MOST_THREADS)
         elif config.asynchronous:

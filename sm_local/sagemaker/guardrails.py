@@ -76,8 +76,6 @@ def plan(deployment: Parameters | None, old: EndpointConfig, new: EndpointConfig
         )
     if _excluded(deployment, old) or _excluded(deployment, new):
         return ALL_AT_ONCE
-    rollback = deployment.get("AutoRollbackConfiguration", {})
-    alarms = tuple(alarm["AlarmName"] for alarm in rollback.get("Alarms", ()))
     instances = max(variant.instance_count for variant in new.variants)
     blue_green, rolling = deployment.get("BlueGreenUpdatePolicy"), deployment.get("RollingUpdatePolicy")
     if blue_green and rolling:
@@ -87,13 +85,38 @@ def plan(deployment: Parameters | None, old: EndpointConfig, new: EndpointConfig
     if blue_green:
         steps = _blue_green(blue_green, instances)
     elif rolling:
-        size = _part(rolling["MaximumBatchSize"], instances, "MaximumBatchSize", least=5, most=50)
-        steps = tuple(Step(share, rolling["WaitIntervalInSeconds"]) for share in _shares(size))
+        return rolling_plan(deployment, instances)
     return Plan(
         steps=steps,
-        alarms=alarms,
+        alarms=_alarms(deployment),
         longest_seconds=policy.get("MaximumExecutionTimeoutInSeconds", _NO_TIME_LIMIT),
     )
+
+
+def rolling_plan(deployment: Parameters | None, capacity: int) -> Plan:
+    """Return how a deployment with a ``RollingUpdatePolicy`` goes.
+
+    Args:
+        deployment: ``DeploymentConfig``; without one, all traffic moves at once.
+        capacity: How many instances, or copies of an inference component, there are.
+
+    Raises:
+        SageMakerError: SageMaker would refuse it.
+    """
+    if not deployment:
+        return ALL_AT_ONCE
+    policy = deployment["RollingUpdatePolicy"]
+    size = _part(policy["MaximumBatchSize"], max(1, capacity), "MaximumBatchSize", least=5, most=50)
+    return Plan(
+        steps=tuple(Step(share, policy["WaitIntervalInSeconds"]) for share in _shares(size)),
+        alarms=_alarms(deployment),
+        longest_seconds=policy.get("MaximumExecutionTimeoutInSeconds", _NO_TIME_LIMIT),
+    )
+
+
+def _alarms(deployment: Parameters) -> tuple[str, ...]:
+    rollback = deployment.get("AutoRollbackConfiguration", {})
+    return tuple(alarm["AlarmName"] for alarm in rollback.get("Alarms", ()))
 
 
 def _excluded(deployment: Parameters, config: EndpointConfig) -> bool:
@@ -196,4 +219,7 @@ class Deployment:
             )
 
     def _alarming(self, alarms: Iterable[str]) -> list[str]:
-        return [alarm for alarm in alarms if self._alarms.state(alarm) == "ALARM"]
+        try:
+            return [alarm for alarm in alarms if self._alarms.state(alarm) == "ALARM"]
+        except KeyError as error:
+            raise RolledBackError(f"The deployment was rolled back: there is no alarm {error}.") from error

@@ -105,7 +105,7 @@ class AlarmStates(Protocol):
     """What deployments ask of the local CloudWatch."""
 
     def state(self, alarm_name: str) -> str:
-        """Return ``OK``, ``ALARM`` or ``INSUFFICIENT_DATA``."""
+        """Return ``OK``, ``ALARM`` or ``INSUFFICIENT_DATA``. Raises KeyError when there is no such alarm."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sm_local.sagemaker.errors import SageMakerError, invalid
+from sm_local.sagemaker.errors import invalid
 from sm_local.sagemaker.model_data import ModelData, S3Location
 from sm_local.sagemaker.registry import Parameters, Registry
 from sm_local.sagemaker.role import AssumedRole
@@ -120,6 +120,8 @@ class Models:
         Raises:
             SageMakerError: They cannot be served.
         """
+        if "ExecutionRoleArn" not in parameters:
+            raise invalid("ExecutionRoleArn is required.")
         several = parameters.get("Containers") or []
         definitions = several or [parameters["PrimaryContainer"]]
         containers = tuple(
@@ -156,9 +158,7 @@ class Models:
         try:
             (container,) = described["InferenceSpecification"]["Containers"]
         except (KeyError, ValueError) as error:
-            raise SageMakerError(
-                "ValidationException", f"Model package {package} has no inference specification with one container."
-            ) from error
+            raise invalid(f"Model package {package} has no inference specification with one container.") from error
         names = ("Image", "ModelDataUrl", "ModelDataSource", "Environment")
         return {name: container[name] for name in names if name in container}
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from sm_local import patches
 from sm_local.sagemaker.errors import SageMakerError
+from sm_local.sagemaker.scaling import recorded_types
 from sm_local.sagemaker.service import SageMaker
 from sm_local.sagemaker.validation import check, typed
 
@@ -27,6 +28,8 @@ def resource_types(sagemaker: SageMaker) -> patches.ResourceHandlers:
         "AWS::SageMaker::Model": _immutable(sagemaker, "Model"),
         "AWS::SageMaker::EndpointConfig": _immutable(sagemaker, "EndpointConfig"),
         "AWS::SageMaker::Endpoint": _endpoint(sagemaker),
+        "AWS::SageMaker::InferenceComponent": _component(sagemaker),
+        **recorded_types(),
     }
 
 
@@ -76,6 +79,44 @@ def _endpoint(sagemaker: SageMaker) -> dict[str, Any]:
 
     def delete(arn: str, _properties: Properties) -> None:
         ignoring_what_is_gone(sagemaker, "DeleteEndpoint", {"EndpointName": find_name(sagemaker, "Endpoint", arn)})
+
+    return {"create": create, "update": update, "update_with_logical_id": True, "delete": delete}
+
+
+def _component(sagemaker: SageMaker) -> dict[str, Any]:
+    components = sagemaker.endpoints.components
+    kind = "InferenceComponent"
+
+    def create(logical_id: str, properties: Properties, _stack: str) -> Created:
+        name = properties.get(f"{kind}Name") or generated_name(logical_id)
+        parameters = typed(f"Create{kind}", {**properties, f"{kind}Name": name})
+        check(f"Create{kind}", parameters)
+        started = components.start_creation(parameters)
+        try:
+            started.result()
+        except Exception:
+            ignoring_what_is_gone(sagemaker, f"Delete{kind}", {f"{kind}Name": name})
+            raise
+        return _attributes(name)
+
+    def update(arn: str, old: Properties, new: Properties, stack: str, logical_id: str) -> Created:
+        if any(old.get(fixed) != new.get(fixed) for fixed in (f"{kind}Name", "EndpointName", "VariantName")):
+            return create(logical_id, new, stack)
+        name = find_name(sagemaker, kind, arn)
+        changed = {key: value for key, value in new.items() if key == "DeploymentConfig" or old.get(key) != value}
+        if changed.keys() & {"Specification", "Specifications", "RuntimeConfig"}:
+            parameters = typed(f"Update{kind}", {**changed, f"{kind}Name": name})
+            check(f"Update{kind}", parameters)
+            components.start_update(parameters).result()
+        return _attributes(name)
+
+    def delete(arn: str, _properties: Properties) -> None:
+        ignoring_what_is_gone(sagemaker, f"Delete{kind}", {f"{kind}Name": find_name(sagemaker, kind, arn)})
+
+    def _attributes(name: str) -> Created:
+        described = components.describe({f"{kind}Name": name})
+        arn = str(described[f"{kind}Arn"])
+        return arn, {f"{kind}Arn": arn, f"{kind}Status": str(described[f"{kind}Status"])}
 
     return {"create": create, "update": update, "update_with_logical_id": True, "delete": delete}
 

@@ -43,6 +43,7 @@ class SageMaker:
         self.configs = EndpointConfigs(self.models)
         surroundings = Surroundings(state=state, clock=clock, metrics=metrics, models=self.models)
         self.endpoints = Endpoints(self.configs, surroundings, alarms)
+        components = self.endpoints.components
         self._callers = ThreadPoolExecutor(_MOST_CALLS, thread_name_prefix="sagemaker-call")
         self._operations: dict[str, Callable[[Parameters], Parameters]] = {
             "CreateModel": self.models.create,
@@ -59,6 +60,12 @@ class SageMaker:
             "DescribeEndpoint": self.endpoints.describe,
             "DeleteEndpoint": self.endpoints.delete,
             "ListEndpoints": self.endpoints.list,
+            "CreateInferenceComponent": components.create,
+            "UpdateInferenceComponent": components.update,
+            "UpdateInferenceComponentRuntimeConfig": components.update_runtime,
+            "DescribeInferenceComponent": components.describe,
+            "DeleteInferenceComponent": components.delete,
+            "ListInferenceComponents": components.list,
         }
 
     async def handle(

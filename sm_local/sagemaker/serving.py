@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from sm_local import patches
 from sm_local.sagemaker import background
+from sm_local.sagemaker.component import Component
 from sm_local.sagemaker.errors import NoAnswerError, SageMakerError
 from sm_local.sagemaker.fleet import Fleet
 from sm_local.sagemaker.messages import Answer, Invocation
@@ -35,8 +36,16 @@ def check_size(invocation: Invocation, *, serverless: bool) -> None:
         )
 
 
-def serve(endpoint_name: str, fleet: Fleet, invocation: Invocation) -> tuple[Answer, Variant]:
+def serve(
+    endpoint_name: str, fleet: Fleet, invocation: Invocation, component: Component | None = None
+) -> tuple[Answer, Variant]:
     """Call a variant of a fleet, copy the call to its shadow, and capture it.
+
+    Args:
+        endpoint_name: The endpoint.
+        fleet: The one that the call goes to.
+        invocation: The call.
+        component: The inference component that is called instead of the variant's own model.
 
     Returns:
         The answer and the production variant that gave it.
@@ -44,12 +53,18 @@ def serve(endpoint_name: str, fleet: Fleet, invocation: Invocation) -> tuple[Ans
     Raises:
         SageMakerError: What the caller gets instead of an answer.
     """
-    variant = fleet.choose(invocation.target_variant)
-    for shadow in fleet.shadows.values():
-        _copy(invocation, shadow, share=shadow.weight / variant.weight if variant.weight else 1.0)
-    answer = checked(f"/aws/sagemaker/Endpoints/{endpoint_name}", lambda: variant.invoke(invocation))
+    if component is not None:
+        variant = fleet.choose(component.variant_name)
+        log_group = f"/aws/sagemaker/InferenceComponents/{component.name}"
+        answer = checked(log_group, lambda: component.invoke(variant, invocation))
+        role = component.role or variant.role
+    else:
+        variant, role = fleet.choose(invocation.target_variant), None
+        for shadow in fleet.shadows.values():
+            _copy(invocation, shadow, share=shadow.weight / variant.weight if variant.weight else 1.0)
+        answer = checked(f"/aws/sagemaker/Endpoints/{endpoint_name}", lambda: variant.invoke(invocation))
     if fleet.capture is not None:
-        fleet.capture.keep(variant.name, variant.role, invocation, answer)
+        fleet.capture.keep(variant.name, role or variant.role, invocation, answer)
     return answer, variant
 
 

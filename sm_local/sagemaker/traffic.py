@@ -1,15 +1,16 @@
-"""Where an endpoint's calls go: to its fleet, and during a deployment to the new one beside it."""
+"""Where calls go: to the fleet in service, and during a deployment to the new one beside it."""
 
 from __future__ import annotations
 
 import random
 import threading
+from typing import Generic, TypeVar
 
-from sm_local.sagemaker.fleet import Fleet
+Fleet = TypeVar("Fleet")
 
 
-class Traffic:
-    """The split of an endpoint's calls between the old (blue) and the new (green) fleet."""
+class Traffic(Generic[Fleet]):
+    """The split of calls between the old (blue) and the new (green) fleet."""
 
     def __init__(self) -> None:
         self._blue: Fleet | None = None
@@ -64,6 +65,6 @@ class Traffic:
     def clear(self) -> list[Fleet]:
         """Take all calls from all fleets, and return these."""
         with self._lock:
-            fleets = [fleet for fleet in (self._blue, self._green) if fleet]
+            fleets = [fleet for fleet in (self._blue, self._green) if fleet is not None]
             self._blue = self._green = None
         return fleets

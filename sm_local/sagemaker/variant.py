@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import assert_never
 
 from sm_local.sagemaker.capacity import Instances, OnDemand
 from sm_local.sagemaker.config import VariantSettings
-from sm_local.sagemaker.errors import NoAnswerError
+from sm_local.sagemaker.measuring import measured
 from sm_local.sagemaker.messages import Answer, Invocation
 from sm_local.sagemaker.metrics import Publisher
 from sm_local.sagemaker.models import Model
@@ -51,6 +50,11 @@ class Variant:
         """How many instances there are; 1 for serverless variants."""
         return self.capacity.count if isinstance(self.capacity, Instances) else 1
 
+    @property
+    def per_instance(self) -> dict[str, float]:
+        """What a call adds to the metrics that are divided by the number of instances."""
+        return {"InvocationsPerInstance": 1 / max(1, self.instance_count)}
+
     def invoke(self, invocation: Invocation) -> Answer:
         """Call the model and publish the metrics of the call.
 
@@ -58,27 +62,7 @@ class Variant:
             SageMakerError: There is no capacity.
             NoAnswerError: The model did not answer.
         """
-        received = time.monotonic()
-        with self.capacity.ready() as backend:
-            called = time.monotonic()
-            try:
-                answer = backend.invoke(invocation)
-            except NoAnswerError:
-                self._publish(0, time.monotonic() - called, called - received)
-                raise
-            took = time.monotonic() - called
-        self._publish(answer.status, took, time.monotonic() - received - took)
-        return answer
-
-    def _publish(self, status: int, model_seconds: float, overhead_seconds: float) -> None:
-        put = self.metrics.put
-        put("Invocations", 1)
-        put("InvocationsPerInstance", 1 / max(1, self.instance_count))
-        put("Invocation4XXErrors", int(400 <= status < 500))
-        put("Invocation5XXErrors", int(status >= 500))
-        put("InvocationModelErrors", int(not 200 <= status < 300))
-        self.metrics.put_seconds("ModelLatency", model_seconds)
-        self.metrics.put_seconds("OverheadLatency", overhead_seconds)
+        return measured(self.capacity.ready(), invocation, [self.metrics], self.per_instance)
 
     @property
     def description(self) -> Parameters:
