@@ -183,6 +183,8 @@ def stop(state: StateDirectory, *, grace_s: float = GRACE_S) -> int:
         if not alive:
             _state_file(state).unlink(missing_ok=True)
             shutil.rmtree(_root(state) / "tmp", ignore_errors=True)
+            for child in _children:
+                child.poll()  # psutil has waited for it, which its Popen object does not know
             return len(stopped)
         stopped.update(alive)
         _end(alive, grace_s)
