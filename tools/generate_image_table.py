@@ -6,11 +6,17 @@ Run it after raising the version of sagemaker-core: ``python tools/generate_imag
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 TARGET = Path(__file__).parent.parent / "sm_constructs" / "model" / "image_table.json"
+FRAMEWORKS = ("scikit-learn", "pytorch", "tensorflow", "hugging-face")
+_FILES = {"scikit-learn": "sklearn", "hugging-face": "huggingface"}
+_SCOPES = {"inference": None, "inference_graviton": "graviton"}
+_LEGACY = ("sagemaker-pytorch", "sagemaker-tensorflow", "sagemaker-tensorflow-serving")
+"""Repositories of images before PyTorch 1.2 and TensorFlow 1.13, which expect no ``code/`` in the archive."""
 
 
 def source_directory() -> Path:
@@ -23,26 +29,75 @@ def source_directory() -> Path:
 
 
 def image_table(source: Path) -> dict[str, Any]:
-    """Return framework → version → repository, tag and registry accounts, for inference on CPUs."""
-    return {"scikit-learn": _framework(source / "sklearn.json", "inference")}
+    """Return every inference image of every framework.
+
+    Returns:
+        ``registries``: region → account, each once; ``images``: framework → images, the older versions first, each
+        with ``version``, ``processor``, ``repository``, ``tag``, the index of its ``registry`` and, where there is
+        a choice, ``python`` and ``base`` (what a Hugging Face image is built on).
+    """
+    registries: list[dict[str, str]] = []
+    images: dict[str, list[dict[str, Any]]] = {}
+    for framework in FRAMEWORKS:
+        configurations = json.loads((source / f"{_FILES.get(framework, framework)}.json").read_text())
+        images[framework] = []
+        for scope, processor in _SCOPES.items():
+            for image in _images(configurations.get(scope, {"versions": {}}), processor):
+                accounts = image.pop("accounts")
+                if accounts not in registries:
+                    registries.append(accounts)
+                images[framework].append({**image, "registry": registries.index(accounts)})
+    return {"registries": registries, "images": images}
 
 
 def render(table: dict[str, Any]) -> str:
-    """Return the text of the generated file."""
-    return json.dumps(table, indent=2) + "\n"
+    """Return the text of the generated file: a line for each registry and each image."""
+    registries = ",\n".join(json.dumps(registry) for registry in table["registries"])
+    frameworks = ",\n".join(
+        f"{json.dumps(framework)}: [\n" + ",\n".join(json.dumps(image) for image in images) + "\n]"
+        for framework, images in table["images"].items()
+    )
+    return f'{{"registries": [\n{registries}\n],\n"images": {{\n{frameworks}\n}}}}\n'
 
 
-def _framework(path: Path, scope: str) -> dict[str, Any]:
-    versions = json.loads(path.read_text())[scope]["versions"]
-    return {version: _image(version, config) for version, config in versions.items()}
+def _images(scope: dict[str, Any], only_processor: str | None) -> Iterator[dict[str, Any]]:
+    for version, configuration in scope["versions"].items():
+        nested = "repository" not in configuration  # Hugging Face: by what the image is built on
+        bases = {name: each for name, each in configuration.items() if name != "version_aliases"}
+        for base, image in bases.items() if nested else [(None, configuration)]:
+            if image["repository"] in _LEGACY:
+                continue
+            for python in image.get("py_versions") or [None]:
+                for processor in sorted(image.get("processors") or scope["processors"]):
+                    yield {
+                        "version": version,
+                        "processor": only_processor or processor,
+                        **({"base": base} if base else {}),
+                        **({"python": python} if python else {}),
+                        "repository": image["repository"],
+                        "tag": _tag(
+                            image,
+                            version=version,
+                            base=base,
+                            processor=processor,
+                            python=python,
+                            graviton=only_processor == "graviton",
+                        ),
+                        "accounts": image["registries"],
+                    }
 
 
-def _image(version: str, config: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "repository": config["repository"],
-        "tag": f"{version}-cpu-{config['py_versions'][-1]}",
-        "accounts": config["registries"],
-    }
+def _tag(
+    image: dict[str, Any], *, version: str, base: str | None, processor: str, python: str | None, graviton: bool
+) -> str:
+    """Compose the tag as sagemaker-core's ``image_uris.retrieve`` does."""
+    head = f"{base.removeprefix('pytorch').removeprefix('tensorflow')}-transformers{version}" if base else version
+    system = image.get("container_version", {}).get(processor)
+    if graviton:
+        if not system:  # scikit-learn
+            return f"{version}-arm64-{processor}-{python}"
+        system += "-sagemaker"
+    return "-".join(part for part in (head, processor, python, system) if part)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
 from sm_constructs import _archive
+from sm_constructs.model.required_file import RequiredFile, missing_files
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,7 +81,7 @@ class ModelData(ABC):
         return _BucketObject(bucket=bucket, object_key=key)
 
     @abstractmethod
-    def problems(self, required_files: Sequence[str]) -> list[str]:
+    def problems(self, required_files: Sequence[str | RequiredFile]) -> list[str]:
         """Return what is wrong with the data for a framework that needs these files."""
 
     @abstractmethod
@@ -93,7 +94,7 @@ class _Directory(ModelData):
     path: Path
     exclude: tuple[str, ...]
 
-    def problems(self, required_files: Sequence[str]) -> list[str]:
+    def problems(self, required_files: Sequence[str | RequiredFile]) -> list[str]:
         if not self.path.is_dir():
             return [
                 f"model directory '{self.path}' does not exist: train a model with 'python model_src/train.py' and "
@@ -105,7 +106,7 @@ class _Directory(ModelData):
             return [f"model directory '{self.path}': {error}"]
         if not entries:
             return [f"model directory '{self.path}' is empty"]
-        missing = [name for name in required_files if name not in entries]
+        missing = missing_files(required_files, entries)
         return [f"model directory '{self.path}' has no {name}, which the framework needs" for name in missing]
 
     def bind(self, scope: Construct) -> ModelObject:
@@ -132,7 +133,7 @@ class _BucketObject(ModelData):
     bucket: s3.IBucket
     object_key: str
 
-    def problems(self, required_files: Sequence[str]) -> list[str]:  # noqa: ARG002 - not known at synth
+    def problems(self, required_files: Sequence[str | RequiredFile]) -> list[str]:  # noqa: ARG002 - not known at synth
         if Token.is_unresolved(self.object_key) or self.object_key.endswith(".tar.gz"):
             return []
         return [f"key is '{self.object_key}': SageMaker takes a gzipped tar archive: use a key ending in .tar.gz"]

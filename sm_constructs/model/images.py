@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Protocol
 
 from aws_cdk import Aws, CfnMapping, Stack, Token
@@ -16,6 +13,8 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from sm_constructs._validation import Problems
+from sm_constructs.model.image_table import TableEntry, image_table
+from sm_constructs.model.processors import PROCESSORS, processor_of
 
 PULL_ACTIONS = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 
@@ -31,6 +30,10 @@ class Image(Protocol):
     @property
     def identity(self) -> str:
         """Which repository it is, known at synth."""
+
+    @property
+    def processor(self) -> str | None:
+        """``"cpu"``, ``"gpu"`` or ``"graviton"``: what it runs on; None where only its owner knows."""
 
     def problems(self, scope: Construct) -> list[str]:
         """Return what is wrong with it for the stack of ``scope``."""
@@ -49,24 +52,33 @@ class AwsImage:
     Args:
         framework: The framework's name in the table, such as ``"scikit-learn"``.
         version: A version in the table.
+        runs_on: ``"cpu"``, ``"gpu"``, ``"graviton"``, or an instance type, which has one of them.
+        base: What a Hugging Face image is built on. When omitted: the newest there is, PyTorch first.
+        python: The image's Python. When omitted: the newest there is.
         account: The account that holds the repository. When omitted: AWS's own, by region.
     """
 
     framework: str
     version: str
+    runs_on: str = "cpu"
+    base: str | None = None
+    python: str | None = None
     account: str | None = None
 
     @property
     def identity(self) -> str:
         return f"{self.account or 'aws'}/{self._entry.repository}"
 
+    @property
+    def processor(self) -> str | None:
+        return processor_of(self.runs_on)
+
     def problems(self, scope: Construct) -> list[str]:
         problems = Problems()
-        versions = image_table()[self.framework]
-        problems.one_of("version", self.version, versions)
+        remaining = self._choose(problems)
         region = Stack.of(scope).region
-        if self.version in versions and self.account is None and not Token.is_unresolved(region):
-            accounts = versions[self.version].accounts
+        if remaining and self.account is None and not Token.is_unresolved(region):
+            accounts = remaining[-1].accounts
             problems.unless(
                 region in accounts,
                 f"region is '{region}': AWS's {self.framework} images are in {', '.join(accounts)}; for another "
@@ -85,7 +97,34 @@ class AwsImage:
 
     @property
     def _entry(self) -> TableEntry:
-        return image_table()[self.framework][self.version]
+        return self._choose(Problems())[-1]
+
+    def _choose(self, problems: Problems) -> list[TableEntry]:
+        """Return the images that are left after each choice, the preferred one last; none after a wrong choice."""
+        if self.processor is None:
+            problems.add(
+                f"processor is '{self.runs_on}': must be one of {_listed(PROCESSORS)}, or an instance type with one "
+                "of them; for Inferentia and Trainium pass an image of your own"
+            )
+            return []
+        left: Sequence[TableEntry] = image_table()[self.framework]
+        chosen_so_far = [self.framework]
+        choices = (
+            ("processor", self.processor),
+            ("version", self.version),
+            ("base", self.base),
+            ("python", self.python),
+        )
+        for name, chosen in choices:
+            if left and chosen is not None:
+                available = _distinct(getattr(image, name) for image in left)
+                problems.unless(
+                    chosen in available,
+                    f"{name} is '{chosen}': AWS has {' '.join(chosen_so_far)} images for {_listed(available)}",
+                )
+                left = [image for image in left if getattr(image, name) == chosen]
+                chosen_so_far.append(chosen)
+        return sorted(left, key=lambda image: (image.base or "").startswith("pytorch"))
 
     def _account(self, scope: Construct) -> str:
         if self.account is not None:
@@ -98,7 +137,8 @@ class AwsImage:
     def _mapping(self, scope: Construct) -> CfnMapping:
         """Return the stack's mapping of regions to accounts, one for all models on the same version."""
         stack = Stack.of(scope)
-        name = re.sub(r"\W", "", f"{self.framework.title()}{self.version}Images")
+        variant = "Graviton" if self.processor == "graviton" else ""
+        name = re.sub(r"\W", "", f"{self.framework.title()}{self.version}{variant}Images")
         existing = stack.node.try_find_child(name)
         if isinstance(existing, CfnMapping):
             return existing
@@ -121,6 +161,10 @@ class RepositoryImage:
     @property
     def identity(self) -> str:
         return self.repository.node.path
+
+    @property
+    def processor(self) -> None:
+        return None
 
     def problems(self, scope: Construct) -> list[str]:  # noqa: ARG002 - the same for every stack
         if self.tag_or_digest:
@@ -150,6 +194,10 @@ class UriImage:
     def identity(self) -> str:
         return re.split("[:@]", self.image_uri, maxsplit=1)[0]
 
+    @property
+    def processor(self) -> None:
+        return None
+
     def problems(self, scope: Construct) -> list[str]:  # noqa: ARG002 - the same for every stack
         problems = Problems()
         problems.unless(
@@ -171,27 +219,16 @@ class UriImage:
         return _grant_pull(grantee, scope, account, region, repository)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TableEntry:
-    """One version of one framework in the table."""
-
-    repository: str
-    tag: str
-    accounts: Mapping[str, str]
-
-
-@cache
-def image_table() -> dict[str, dict[str, TableEntry]]:
-    """Return framework → version → image: what ``tools/generate_image_table.py`` wrote."""
-    text = Path(__file__).with_name("image_table.json").read_text()
-    return {
-        framework: {version: TableEntry(**entry) for version, entry in versions.items()}
-        for framework, versions in json.loads(text).items()
-    }
-
-
 def _grant_pull(grantee: iam.IGrantable, scope: Construct, account: str, region: str, repository: str) -> iam.Grant:
     arn = Stack.of(scope).format_arn(
         service="ecr", account=account, region=region, resource="repository", resource_name=repository
     )
     return iam.Grant.add_to_principal(grantee=grantee, actions=list(PULL_ACTIONS), resource_arns=[arn])
+
+
+def _distinct(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
+def _listed(values: Iterable[str]) -> str:
+    return ", ".join(f"'{value}'" for value in values)

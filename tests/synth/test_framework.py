@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
@@ -11,7 +12,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk.assertions import Template
 
 from sm_constructs import Framework, InvalidPropsError, Model, ModelData
-from sm_constructs.model.images import image_table
+from sm_constructs.model.image_table import image_table
 from tests.synth.templates import only, statement_for
 
 OWN_IMAGE = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/team/classifier"
@@ -80,7 +81,7 @@ def test_where_the_region_is_known_at_deployment_a_mapping_finds_the_account() -
     }
     mapping = Template.from_stack(stack).to_json()["Mappings"]["ScikitLearn190Images"]
     assert mapping["eu-west-1"] == {"account": "141502667606"}
-    assert mapping.keys() == image_table()["scikit-learn"]["1.9-0"].accounts.keys()
+    assert mapping.keys() == image_table()["scikit-learn"][-1].accounts.keys()
 
 
 def test_models_on_the_same_version_share_a_mapping_and_other_versions_have_their_own() -> None:
@@ -105,8 +106,9 @@ def test_another_account_can_hold_the_image_also_in_a_region_without_one_of_awss
 def test_a_version_that_does_not_exist_is_refused_with_those_that_do() -> None:
     (problem,) = problems(stack_in("us-east-1"), Framework.scikit_learn("2.0"))
 
-    known = ", ".join(repr(version) for version in image_table()["scikit-learn"])
-    assert problem == f"version is '2.0': must be one of {known}"
+    assert problem == (
+        "version is '2.0': AWS has scikit-learn cpu images for '0.20.0', '0.23-1', '1.0-1', '1.2-1', '1.4-2-py312', '1.9-0'"
+    )
 
 
 def test_a_region_without_an_image_is_refused_with_those_that_have_one() -> None:
@@ -200,3 +202,183 @@ def test_a_tag_beside_a_full_uri_is_refused() -> None:
     (problem,) = problems(stack_in("us-east-1"), Framework.custom(f"{OWN_IMAGE}:v1", tag_or_digest="v2"))
 
     assert problem == "tag_or_digest is 'v2': with a URI, write it into the URI"
+
+
+@pytest.mark.parametrize(
+    ("framework", "name"),
+    [
+        (Framework.pytorch("2.6.0"), "pytorch-inference:2.6.0-cpu-py312"),
+        (Framework.pytorch("2.6.0", processor="ml.g5.xlarge"), "pytorch-inference:2.6.0-gpu-py312"),
+        (
+            Framework.pytorch("2.6.0", processor="ml.c7g.large"),
+            "pytorch-inference-arm64:2.6.0-cpu-py312-ubuntu22.04-sagemaker",
+        ),
+        (Framework.pytorch("1.8.1", python="py3"), "pytorch-inference:1.8.1-cpu-py3"),
+        (Framework.tensorflow("2.19.0", processor="gpu"), "tensorflow-inference:2.19.0-gpu"),
+        (
+            Framework.hugging_face("4.26.0"),
+            "huggingface-pytorch-inference:1.13.1-transformers4.26.0-cpu-py39-ubuntu20.04",
+        ),
+        (
+            Framework.hugging_face("4.26.0", base="tensorflow2.11.0", processor="gpu"),
+            "huggingface-tensorflow-inference:2.11.0-transformers4.26.0-gpu-py39-cu112-ubuntu20.04",
+        ),
+        (Framework.scikit_learn("1.0-1", processor="graviton"), "sagemaker-scikit-learn:1.0-1-arm64-cpu-py3"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+@pytest.mark.parametrize(("region", "index"), [("us-east-1", 0), ("cn-north-1", 1), ("us-gov-west-1", 2)])
+def test_version_processor_python_and_base_choose_the_image(
+    framework: Framework, name: str, region: str, index: int
+) -> None:
+    stack = stack_in(region)
+
+    define(stack, framework)
+
+    account = (
+        ("683313688378", "450853457545", "414596584902")
+        if "scikit" in name
+        else ("763104351884", "727897471807", "442386744353")
+    )[index]
+    repository = name.partition(":")[0]
+    parts = image(stack)["Fn::Join"][1]
+    assert (parts[0], parts[2]) == (f"{account}.dkr.ecr.{region}.", f"/{name}")
+    assert statement_for(stack, "ecr:BatchGetImage")["Resource"]["Fn::Join"][1][-1] == (
+        f":ecr:{region}:{account}:repository/{repository}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("framework", "problem"),
+    [
+        (
+            Framework.scikit_learn("1.9-0", processor="gpu"),
+            "processor is 'gpu': AWS has scikit-learn images for 'cpu', 'graviton'",
+        ),
+        (
+            Framework.scikit_learn("1.9-0", processor="graviton"),
+            "version is '1.9-0': AWS has scikit-learn graviton images for '1.0-1'",
+        ),
+        (
+            Framework.hugging_face("5.5.3", processor="ml.m7g.large"),
+            "processor is 'graviton': AWS has hugging-face images for 'cpu', 'gpu'",
+        ),
+        (
+            Framework.hugging_face("4.26.0", base="pytorch2.0.0"),
+            "base is 'pytorch2.0.0': AWS has hugging-face cpu 4.26.0 images for 'pytorch1.13.1', 'tensorflow2.11.0'",
+        ),
+        (
+            Framework.pytorch("2.6.0", python="py311"),
+            "python is 'py311': AWS has pytorch cpu 2.6.0 images for 'py312'",
+        ),
+        (
+            Framework.pytorch(processor="ml.inf2.xlarge"),
+            "processor is 'ml.inf2.xlarge': must be one of 'cpu', 'gpu', 'graviton', or an instance type with one of "
+            "them; for Inferentia and Trainium pass an image of your own",
+        ),
+    ],
+)
+def test_what_aws_has_no_image_for_is_refused_with_what_it_has(framework: Framework, problem: str) -> None:
+    assert problems(stack_in("us-east-1"), framework) == (problem,)
+
+
+def test_a_version_of_pytorch_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    (problem,) = problems(stack_in("us-east-1"), Framework.pytorch("2.6"))
+
+    assert problem.startswith("version is '2.6': AWS has pytorch cpu images for '1.2.0', '1.3.1', ")
+    assert problem.endswith(", '2.5.1', '2.6.0'")
+
+
+def test_images_for_graviton_have_a_mapping_of_their_own() -> None:
+    stack = stack_in(None)
+
+    define(stack, Framework.pytorch("2.6.0"), "One")
+    define(stack, Framework.pytorch("2.6.0", processor="gpu"), "Two")
+    define(stack, Framework.pytorch("2.6.0", processor="graviton"), "Three")
+
+    mappings = Template.from_stack(stack).to_json()["Mappings"]
+    assert mappings.keys() == {"Pytorch260Images", "Pytorch260GravitonImages"}
+    assert "ap-east-2" in mappings["Pytorch260Images"]
+
+
+@pytest.mark.parametrize(
+    "framework",
+    [
+        Framework.pytorch(image=f"{OWN_IMAGE}:v1"),
+        Framework.tensorflow(image=f"{OWN_IMAGE}:v1"),
+        Framework.hugging_face(image=f"{OWN_IMAGE}:v1"),
+    ],
+    ids=["pytorch", "tensorflow", "hugging face"],
+)
+def test_every_framework_can_run_on_an_image_of_ones_own(framework: Framework) -> None:
+    stack = stack_in("us-east-1")
+
+    define(stack, framework)
+
+    assert image(stack) == f"{OWN_IMAGE}:v1"
+
+
+@pytest.mark.parametrize(
+    "framework",
+    [
+        Framework.pytorch(account="111122223333"),
+        Framework.tensorflow(account="111122223333"),
+        Framework.hugging_face(account="111122223333"),
+    ],
+    ids=["pytorch", "tensorflow", "hugging face"],
+)
+def test_every_framework_can_come_from_another_account(framework: Framework) -> None:
+    stack = stack_in("ap-nowhere-1")
+
+    define(stack, framework)
+
+    assert image(stack)["Fn::Join"][1][0] == "111122223333.dkr.ecr.ap-nowhere-1."
+
+
+def test_a_hugging_face_script_is_told_to_the_container_beside_the_task() -> None:
+    framework = Framework.hugging_face(task="text-classification", entry_point="serve.py")
+
+    assert framework.environment == {
+        "HF_TASK": "text-classification",
+        "SAGEMAKER_PROGRAM": "serve.py",
+        "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+    }
+    assert framework.required_files == ("code/serve.py",)
+
+
+TRANSFORMER = ["config.json", "model.safetensors", "tokenizer.json"]
+
+
+@pytest.mark.parametrize(
+    ("framework", "files", "missing"),
+    [
+        (Framework.tensorflow(), ["1/saved_model.pb"], []),
+        (Framework.tensorflow(), ["export/reviews/0001/saved_model.pb"], []),
+        (Framework.tensorflow(), ["saved_model.pb"], ["<number>/saved_model.pb"]),
+        (Framework.tensorflow(), ["v1/saved_model.pb"], ["<number>/saved_model.pb"]),
+        (Framework.hugging_face(), TRANSFORMER, []),
+        (Framework.hugging_face(), ["config.json", "pytorch_model.bin.index.json", "vocab.txt"], []),
+        (Framework.hugging_face(), ["model/config.json", "model.safetensors", "tokenizer.json"], ["config.json"]),
+        (
+            Framework.hugging_face(),
+            ["config.json"],
+            [
+                "weights (model.safetensors, pytorch_model.bin or tf_model.h5)",
+                "tokenizer (tokenizer.json, vocab.txt, vocab.json or a SentencePiece model)",
+            ],
+        ),
+        (Framework.hugging_face(entry_point="inference.py"), ["code/inference.py"], []),
+        (Framework.pytorch(), ["model.pt"], ["code/inference.py"]),
+    ],
+    ids=str,
+)
+def test_an_archive_needs_what_the_container_loads(
+    framework: Framework, files: list[str], missing: list[str], tmp_path: Path
+) -> None:
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("content")
+
+    found = ModelData.from_directory(tmp_path).problems(framework.required_files)
+
+    assert found == [f"model directory '{tmp_path}' has no {each}, which the framework needs" for each in missing]
