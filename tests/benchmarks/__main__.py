@@ -40,6 +40,23 @@ s3.Bucket(cdk.Stack(app, "Stack"), "Bucket")
 app.synth()
 """
 
+ENDPOINTS_APP = """
+import sys
+from pathlib import Path
+import aws_cdk as cdk
+from sm_constructs import Endpoint, Framework, Model, ModelData, RealTime
+app = cdk.App(analytics_reporting=False)
+stack = cdk.Stack(app, "Stack")
+data = ModelData.from_directory(Path("docs/examples/model"))
+for number in range(int(sys.argv[1])):
+    model = Model(stack, f"Model{number}", data=data, framework=Framework.scikit_learn())
+    variant = RealTime(instance_type="ml.m5.large", instance_count=2)
+    endpoint = Endpoint(stack, f"Endpoint{number}", model=model, variant=variant)
+    instances = endpoint.auto_scale_instance_count(min_capacity=2, max_capacity=4)
+    instances.scale_on_invocations("Calls", target_invocations_per_minute=600)
+app.synth()
+"""
+
 console = Console(width=110)
 
 
@@ -54,10 +71,15 @@ def main() -> None:
 
 
 def synth_table() -> Table:
-    """Synthesize the full stack and an app with one bucket, by turns; validation is off, as it costs both the same."""
+    """Synthesize each app by turns; validation is off, as it costs all the same."""
     table = _table("Synth, without validation", "CPU s (median)", "times the bucket's")
     context = json.loads((ROOT / "cdk.json").read_text())["context"] | {"model": str(MODEL)}
-    apps = {"an app with a single bucket": ["-c", SINGLE_BUCKET_APP], "the full stack": [str(ROOT / "app.py")]}
+    apps = {
+        "an app with a single bucket": ["-c", SINGLE_BUCKET_APP],
+        "an app with one model and endpoint": ["-c", ENDPOINTS_APP, "1"],
+        "an app with twenty models and endpoints": ["-c", ENDPOINTS_APP, "20"],
+        "the full stack": [str(ROOT / "app.py")],
+    }
     seconds: dict[str, list[float]] = {name: [] for name in apps}
     with tempfile.TemporaryDirectory() as directory:
         for _ in range(SYNTHS):
