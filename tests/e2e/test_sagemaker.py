@@ -115,14 +115,26 @@ def test_a_payload_over_the_limit_is_refused(account: Account) -> None:
         account.invoke(endpoint, text="x" * 6_291_456)
 
 
+PULLING = (
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:GetAuthorizationToken",
+)
+
+
+def _all_but(action: str) -> dict[str, Any]:
+    return {"Action": [each for each in PULLING if each != action]}
+
+
 @pytest.mark.parametrize(
     ("statements", "service", "words"),
     [
         ([PULL, LOG], "sagemaker.amazonaws.com", 's3:GetObject" permissions'),
-        ([READ, LOG], "sagemaker.amazonaws.com", "lacks ecr:BatchGetImage"),
+        *(([READ, LOG, _all_but(action)], "sagemaker.amazonaws.com", f"lacks {action}") for action in PULLING),
         ([READ, PULL, LOG], "lambda.amazonaws.com", "Could not assume role"),
     ],
-    ids=["reading", "pulling", "trust"],
+    ids=["reading", *PULLING, "trust"],
 )
 def test_a_model_needs_its_role_to_read_pull_and_trust(
     account: Account, statements: list[dict[str, Any]], service: str, words: str
