@@ -1,56 +1,32 @@
-"""Where a model's archive comes from."""
+"""Where a model's data comes from."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import ClassVar
 
-from aws_cdk import AssetHashType, Token
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
-from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
-from sm_constructs import _archive
-from sm_constructs.model.required_file import RequiredFile, missing_files
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ModelObject:
-    """A model's archive as the stack knows it.
-
-    Args:
-        bucket: The bucket it lies in.
-        key: Its object key.
-        identity: Which object it is, known at synth even where the key is not.
-    """
-
-    bucket: s3.IBucket
-    key: str
-    identity: str
-
-    @property
-    def url(self) -> str:
-        """The ``s3://`` URL."""
-        return self.bucket.s3_url_for_object(self.key)
-
-    def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Allow to read exactly this object, and to decrypt it with the bucket's key."""
-        grant = iam.Grant.add_to_principal_or_resource(
-            grantee=grantee,
-            actions=["s3:GetObject"],
-            resource_arns=[self.bucket.arn_for_objects(self.key)],
-            resource=self.bucket,
-        )
-        key = self.bucket.encryption_key
-        return grant.combine(key.grant_decrypt(grantee)) if key else grant
+from sm_constructs.model.bound_data import BoundData
+from sm_constructs.model.framework import Framework
+from sm_constructs.model.required_file import RequiredFile
 
 
 class ModelData(ABC):
-    """Where a model's ``model.tar.gz`` comes from. Make one with one of the ``from_`` methods."""
+    """Where a model's data comes from. Make one with one of the static methods.
+
+    Attributes:
+        is_multi_model: Whether it is many models, of which each call names one.
+        is_uncompressed: Whether it is files and no archive, which serverless variants refuse.
+        is_package: Whether it is a registered package, which says what image it runs on.
+    """
+
+    is_multi_model: ClassVar[bool] = False
+    is_uncompressed: ClassVar[bool] = False
+    is_package: ClassVar[bool] = False
 
     @staticmethod
     def from_directory(path: str | Path, *, exclude: Sequence[str] = ()) -> ModelData:
@@ -65,7 +41,9 @@ class ModelData(ABC):
 
         >>> data = ModelData.from_directory(".build/model", exclude=["*.md"])
         """
-        return _Directory(path=Path(path), exclude=tuple(exclude))
+        from sm_constructs.model.data_sources import Directory
+
+        return Directory(path=Path(path), exclude=tuple(exclude))
 
     @staticmethod
     def from_bucket(bucket: s3.IBucket, key: str) -> ModelData:
@@ -78,66 +56,90 @@ class ModelData(ABC):
 
         >>> data = ModelData.from_bucket(bucket, "models/2024-06-01/model.tar.gz")
         """
-        return _BucketObject(bucket=bucket, object_key=key)
+        from sm_constructs.model.data_sources import BucketObject
+
+        return BucketObject(bucket=bucket, object_key=key)
+
+    @staticmethod
+    def from_training_job(bucket: s3.IBucket, output_prefix: str, job_name: str) -> ModelData:
+        """Return what a SageMaker training job wrote: ``<output_prefix>/<job_name>/output/model.tar.gz``.
+
+        Args:
+            bucket: The bucket of the job's ``S3OutputPath``.
+            output_prefix: The rest of that path; empty where the path is the bucket alone.
+            job_name: The job's name.
+
+        >>> data = ModelData.from_training_job(bucket, "trainings", "reviews-2024-06-01")
+        """
+        # https://docs.aws.amazon.com/sagemaker/latest/dg/model-train-storage.html
+        prefix = f"{output_prefix.rstrip('/')}/" if output_prefix else ""
+        return ModelData.from_bucket(bucket, f"{prefix}{job_name}/output/model.tar.gz")
+
+    @staticmethod
+    def from_prefix(bucket: s3.IBucket, prefix: str) -> ModelData:
+        """Return files that lie under a prefix, not in an archive: they start sooner where they are large.
+
+        SageMaker puts them into ``/opt/ml/model`` under their keys without the prefix. Serverless variants and batch
+        transform refuse such models.
+
+        Args:
+            bucket: The bucket, in the region of the model.
+            prefix: The prefix, which ends in a slash. Another model needs another prefix.
+
+        >>> data = ModelData.from_prefix(bucket, "models/2024-06-01/")
+        """
+        from sm_constructs.model.data_sources import Prefix
+
+        return Prefix(bucket=bucket, prefix=prefix)
+
+    @staticmethod
+    def multi_model(bucket: s3.IBucket, prefix: str, *, cache_models: bool = True) -> ModelData:
+        """Return many archives under a prefix, which one container loads as calls name them (``TargetModel``).
+
+        The image is the same for all of them. An archive that is put under the prefix later can be called at once.
+        Serverless variants refuse such models.
+
+        Args:
+            bucket: The bucket, in the region of the model.
+            prefix: The prefix, which ends in a slash. A call names the rest of an archive's key.
+            cache_models: Whether a model stays in memory and on the disk after a call, as long as there is room. Not
+                to is better for very many models that are called once.
+
+        >>> data = ModelData.multi_model(bucket, "customers/", cache_models=False)
+        """
+        from sm_constructs.model.data_sources import MultiModel
+
+        return MultiModel(bucket=bucket, prefix=prefix, cache_models=cache_models)
+
+    @staticmethod
+    def from_model_package(
+        package_arn: str, *, archive: ModelData | None = None, framework: Framework | None = None
+    ) -> ModelData:
+        """Return a version of a model in SageMaker's model registry, which says what the data and the image are.
+
+        A model of it has no framework of its own. Since SageMaker reads the package's data and image with the
+        model's role, say what they are; a package of AWS Marketplace needs neither.
+
+        Args:
+            package_arn: The package's ARN, or its name. For another account's package that account has to allow
+                yours to use its group, its data and its image.
+            archive: The data that the package says. When omitted: the role is not allowed to read any.
+            framework: What the package runs on. When omitted: the role is not allowed to pull its image.
+
+        >>> data = ModelData.from_model_package(
+        ...     "arn:aws:sagemaker:eu-west-1:111122223333:model-package/reviews/7",
+        ...     archive=ModelData.from_bucket(bucket, "models/2024-06-01/model.tar.gz"),
+        ...     framework=Framework.scikit_learn(),
+        ... )
+        """
+        from sm_constructs.model.data_sources import Package
+
+        return Package(package_arn=package_arn, archive=archive, framework=framework)
 
     @abstractmethod
-    def problems(self, required_files: Sequence[str | RequiredFile]) -> list[str]:
+    def problems(self, scope: Construct, required_files: Sequence[str | RequiredFile]) -> list[str]:
         """Return what is wrong with the data for a framework that needs these files."""
 
     @abstractmethod
-    def bind(self, scope: Construct) -> ModelObject:
-        """Define what the data needs under ``scope`` and return the object."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Directory(ModelData):
-    path: Path
-    exclude: tuple[str, ...]
-
-    def problems(self, required_files: Sequence[str | RequiredFile]) -> list[str]:
-        if not self.path.is_dir():
-            return [
-                f"model directory '{self.path}' does not exist: train a model with 'python model_src/train.py' and "
-                f"package it with 'python model_src/package.py <model> {self.path}', or pass another directory"
-            ]
-        try:
-            entries = self._entries()
-        except ValueError as error:
-            return [f"model directory '{self.path}': {error}"]
-        if not entries:
-            return [f"model directory '{self.path}' is empty"]
-        missing = missing_files(required_files, entries)
-        return [f"model directory '{self.path}' has no {name}, which the framework needs" for name in missing]
-
-    def bind(self, scope: Construct) -> ModelObject:
-        entries = self._entries()
-        fingerprint = _archive.fingerprint(entries)
-        with TemporaryDirectory() as directory:
-            archive = Path(directory) / "model.tar.gz"
-            _archive.write_tar_gz(entries, archive)
-            asset = s3_assets.Asset(
-                scope,
-                "Data",
-                path=str(archive),
-                asset_hash=fingerprint,
-                asset_hash_type=AssetHashType.CUSTOM,
-            )
-        return ModelObject(bucket=asset.bucket, key=asset.s3_object_key, identity=fingerprint)
-
-    def _entries(self) -> dict[str, Path]:
-        return _archive.collect(self.path, exclude=self.exclude)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _BucketObject(ModelData):
-    bucket: s3.IBucket
-    object_key: str
-
-    def problems(self, required_files: Sequence[str | RequiredFile]) -> list[str]:  # noqa: ARG002 - not known at synth
-        if Token.is_unresolved(self.object_key) or self.object_key.endswith(".tar.gz"):
-            return []
-        return [f"key is '{self.object_key}': SageMaker takes a gzipped tar archive: use a key ending in .tar.gz"]
-
-    def bind(self, scope: Construct) -> ModelObject:  # noqa: ARG002 - nothing to define
-        name = "" if Token.is_unresolved(self.object_key) else self.object_key
-        return ModelObject(bucket=self.bucket, key=self.object_key, identity=f"{self.bucket.node.path}/{name}")
+    def bind(self, scope: Construct) -> BoundData:
+        """Define what the data needs under ``scope`` and return it."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import jsii
-from aws_cdk import Resource, Stack, Token
+from aws_cdk import Resource, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -15,9 +14,10 @@ from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from sm_constructs._validation import Problems
-from sm_constructs.model.data import ModelData, ModelObject
+from sm_constructs.model.bound_data import BoundData
+from sm_constructs.model.container import Container, environment_size_problems, pipeline_problems
+from sm_constructs.model.data import ModelData
 from sm_constructs.model.framework import Framework
-from sm_constructs.model.images import Image
 from sm_constructs.model.permissions import grant_runtime, grant_vpc
 
 
@@ -31,10 +31,15 @@ class Model(Resource):
     Args:
         scope: The parent construct.
         construct_id: The id within the parent.
-        data: Where the model's archive comes from.
-        framework: The container image, and what it needs.
+        data: Where the model's data comes from. Omitted only where ``containers`` says it.
+        framework: The container image, and what it needs. Omitted only where ``containers`` says it, and for a
+            model package, which has its own.
         environment: Further environment variables of the container, which win over the framework's; at most 100
             in all, of at most 1,024 characters. When omitted: the framework's alone.
+        containers: Several containers, from 2 to 15, instead of ``data``, ``framework`` and ``environment``: each
+            gets the answer of the one before. When omitted: one container.
+        direct_invocation: Whether each call goes to the one of ``containers`` that it names by its hostname
+            (``TargetContainerHostname``), and not through all of them.
         role: The role with which SageMaker reads the data, pulls the image and writes logs. When omitted: one that
             may do just that. One that is handed in gets the same permissions, where it takes any.
         vpc: The VPC through which the containers reach the network. When omitted: SageMaker's own network.
@@ -52,6 +57,9 @@ class Model(Resource):
         network_isolation: Whether the containers are cut off from every network.
         container_count: How many containers a request passes through, or may be sent to.
         is_multi_model: Whether a container loads one of many models, which each call names.
+        has_uncompressed_data: Whether a container's data is files under a prefix and no archive.
+        processors: What AWS's images among the containers' run on: ``"cpu"``, ``"gpu"``, ``"graviton"``; nothing
+            is known of other images.
 
     Raises:
         InvalidPropsError: Anything that is wrong with the arguments, all at once.
@@ -63,6 +71,14 @@ class Model(Resource):
     ...     framework=Framework.scikit_learn(),
     ... )
     >>> grant = topic.grant_publish(model)  # the containers may now publish to the topic
+    >>> pipeline = Model(
+    ...     stack,
+    ...     "Pipeline",
+    ...     containers=[
+    ...         Container(data=ModelData.from_bucket(bucket, "words.tar.gz"), framework=Framework.scikit_learn()),
+    ...         Container(data=ModelData.from_bucket(bucket, "labels.tar.gz"), framework=Framework.pytorch()),
+    ...     ],
+    ... )
     """
 
     def __init__(
@@ -70,9 +86,11 @@ class Model(Resource):
         scope: Construct,
         construct_id: str,
         *,
-        data: ModelData,
-        framework: Framework,
+        data: ModelData | None = None,
+        framework: Framework | None = None,
         environment: Mapping[str, str] | None = None,
+        containers: Sequence[Container] | None = None,
+        direct_invocation: bool = False,
         role: iam.IRole | None = None,
         vpc: ec2.IVpc | None = None,
         vpc_subnets: ec2.SubnetSelection | None = None,
@@ -81,16 +99,34 @@ class Model(Resource):
         encryption_key: kms.IKey | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
-        container_environment = {**framework.environment, **(environment or {})}
+        chosen = list(containers or [])
+        if data and not chosen:
+            chosen = [Container(data=data, framework=framework, environment=environment or {})]
         problems = Problems()
-        problems.extend(data.problems(framework.required_files))
-        problems.extend(framework.image.problems(self))
-        problems.extend(_environment_problems(container_environment))
+        problems.unless(
+            containers is not None or data is not None, "data is missing: say where the model comes from, or containers"
+        )
+        problems.unless(
+            containers is None or not any([data, framework, environment]),
+            "containers with data, framework or environment: say them in each container",
+        )
+        problems.unless(
+            containers is not None or not direct_invocation, "direct_invocation without containers: there is only one"
+        )
+        for index, container in enumerate(chosen, start=1):
+            prefix = f"container {container.hostname or index}: " if containers is not None else ""
+            problems.extend(f"{prefix}{problem}" for problem in container.problems(self))
+        if containers is not None:
+            problems.extend(pipeline_problems(chosen, direct=direct_invocation))
+        problems.extend(environment_size_problems(chosen))
         problems.extend(_network_problems(vpc, vpc_subnets, security_groups))
         problems.raise_for(self)
 
-        self.container_count = 1
-        self.is_multi_model = False
+        self.container_count = len(chosen)
+        self.is_multi_model = any(container.data.is_multi_model for container in chosen)
+        self.has_uncompressed_data = any(container.data.is_uncompressed for container in chosen)
+        images = [container.framework.image for container in chosen if container.framework]
+        self.processors = frozenset(image.processor for image in images if image.processor)
         self.network_isolation = network_isolation
         self.vpc = vpc
         self.role: iam.IRole = role or iam.Role(
@@ -98,27 +134,28 @@ class Model(Resource):
         )
         self._connections = self._connect(vpc, security_groups)
         subnet_ids = _subnet_ids(vpc, vpc_subnets)
-        model_object = data.bind(self)
+        bound = self._bind(chosen)
+        definitions = [container.definition(self, data) for container, data in bound]
         self._resource = sagemaker.CfnModel(
             self,
             "Resource",
+            containers=definitions if containers is not None else None,
             enable_network_isolation=network_isolation or None,
             execution_role_arn=self.role.role_arn,
-            primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(
-                environment=container_environment or None,
-                image=framework.image.uri(self),
-                model_data_url=model_object.url,
-            ),
+            inference_execution_config=sagemaker.CfnModel.InferenceExecutionConfigProperty(mode="Direct")
+            if direct_invocation
+            else None,
+            primary_container=definitions[0] if containers is None else None,
             vpc_config=self._vpc_config(subnet_ids),
         )
         # SageMaker takes the role when the model is made and when an instance starts, so the permissions come
         # first: those granted here, and through the role those that the app grants later.
         self._resource.node.add_dependency(self.role)
-        artifacts = self.role if role else self._artifact_policy(model_object, framework.image, encryption_key)
-        for grant in (
-            *self._grant_artifacts(artifacts, model_object, framework.image, encryption_key),
-            *self._grant_runtime(subnet_ids),
-        ):
+        if encryption_key or any(c.framework or data.location or data.package_image for c, data in bound):
+            artifacts = self.role if role else self._artifact_policy(bound, encryption_key)
+            for grant in self._grant_artifacts(artifacts, bound, encryption_key):
+                grant.apply_before(self._resource)
+        for grant in self._grant_runtime(subnet_ids):
             grant.apply_before(self._resource)
 
     @property
@@ -161,21 +198,35 @@ class Model(Resource):
         groups = [group.security_group_id for group in self._connections.security_groups]
         return sagemaker.CfnModel.VpcConfigProperty(security_group_ids=groups, subnets=subnet_ids)
 
-    def _artifact_policy(self, model_object: ModelObject, image: Image, key: kms.IKey | None) -> iam.Policy:
+    def _bind(self, containers: Sequence[Container]) -> list[tuple[Container, BoundData]]:
+        if len(containers) == 1:
+            return [(containers[0], containers[0].data.bind(self))]
+        return [
+            (container, container.data.bind(Construct(self, f"Container{index}")))
+            for index, container in enumerate(containers, start=1)
+        ]
+
+    def _artifact_policy(self, bound: Sequence[tuple[Container, BoundData]], key: kms.IKey | None) -> iam.Policy:
         """Define the policy to read this data and pull this image, beside those of the versions before.
 
         Its id changes with them, so that CloudFormation makes a new policy first and deletes the old one when
         the endpoint has moved. Until then, and if it has to move back, instances of the old version may start.
         """
-        identity = "\n".join([model_object.identity, image.identity, key.node.path if key else ""])
+        parts = []
+        for container, data in bound:
+            image = container.framework.image if container.framework else data.package_image
+            parts += [data.identity, image.identity if image else ""]
+        identity = "\n".join([*parts, key.node.path if key else ""])
         version = hashlib.sha256(identity.encode()).hexdigest()[:8]
         return iam.Policy(self, f"Artifacts{version}", roles=[self.role])
 
     def _grant_artifacts(
-        self, grantee: iam.IGrantable, model_object: ModelObject, image: Image, key: kms.IKey | None
+        self, grantee: iam.IGrantable, bound: Sequence[tuple[Container, BoundData]], key: kms.IKey | None
     ) -> Iterator[iam.Grant]:
-        yield model_object.grant_read(grantee)
-        yield image.grant_pull(self, grantee)
+        for container, data in bound:
+            yield from data.grant_read(self, grantee)
+            if container.framework:
+                yield container.framework.image.grant_pull(self, grantee)
         if key:
             yield key.grant_decrypt(grantee)
 
@@ -212,13 +263,3 @@ def _network_problems(
         yield "security_groups without vpc: pass the vpc they belong to"
     if security_groups and len(security_groups) > 5:
         yield f"security_groups are {len(security_groups)}: SageMaker takes at most 5"
-
-
-def _environment_problems(environment: Mapping[str, str]) -> Iterator[str]:
-    if len(environment) > 100:
-        yield f"environment has {len(environment)} variables, with the framework's: SageMaker takes at most 100"
-    for name, value in environment.items():
-        if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]{0,1023}", name):
-            yield f"environment variable '{name}': a name is letters, digits and underscores, not a digit first"
-        if not Token.is_unresolved(value) and len(value) > 1024:
-            yield f"environment variable '{name}' has {len(value)} characters: SageMaker takes at most 1024"

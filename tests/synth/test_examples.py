@@ -30,6 +30,8 @@ MODULES = [
     "model.data",
     "model.framework",
     "model.model",
+    "model.processors",
+    "model.required_file",
 ]
 
 

@@ -107,7 +107,8 @@ def test_a_version_that_does_not_exist_is_refused_with_those_that_do() -> None:
     (problem,) = problems(stack_in("us-east-1"), Framework.scikit_learn("2.0"))
 
     assert problem == (
-        "version is '2.0': AWS has scikit-learn cpu images for '0.20.0', '0.23-1', '1.0-1', '1.2-1', '1.4-2-py312', '1.9-0'"
+        "version is '2.0': AWS has scikit-learn cpu images for "
+        "'0.20.0', '0.23-1', '1.0-1', '1.2-1', '1.4-2-py312', '1.9-0'"
     )
 
 
@@ -379,6 +380,6 @@ def test_an_archive_needs_what_the_container_loads(
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("content")
 
-    found = ModelData.from_directory(tmp_path).problems(framework.required_files)
+    found = ModelData.from_directory(tmp_path).problems(stack_in("us-east-1"), framework.required_files)
 
     assert found == [f"model directory '{tmp_path}' has no {each}, which the framework needs" for each in missing]
