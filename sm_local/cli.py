@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import boto3
@@ -134,6 +136,21 @@ def down() -> None:
     """Stop the local AWS and all it started, after a crash too. What was deployed is gone then."""
     stopped = lifecycle.take_down(Project.find())
     console.print(f"Stopped {stopped} processes." if stopped else "Nothing was running.")
+
+
+@app.command(epilog=_examples("serve model.tar.gz", "serve model.tar.gz --host 0.0.0.0 --workers 4"))
+def serve(
+    archive: Annotated[Path, typer.Argument(help="A model.tar.gz with code/inference.py in it, or such a directory.")],
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8080,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="How many processes answer.  [default: one for each CPU]")
+    ] = None,
+) -> None:
+    """Serve a model without AWS, on any machine: /ping and /invocations as SageMaker's containers have them."""
+    from sm_local import serve as server
+
+    server.serve(archive, host=host, port=port, workers=workers or os.cpu_count() or 1)
 
 
 def main() -> None:

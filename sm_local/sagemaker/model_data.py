@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
+from sm_local.sagemaker.archive import unpack
 from sm_local.sagemaker.errors import invalid
 from sm_local.sagemaker.role import SERVICE, AssumedRole
 from sm_local.state import REGION
@@ -108,14 +109,3 @@ class ModelData:
                 raise OSError(f"{key} would be written outside of the model's directory")
             path.parent.mkdir(parents=True, exist_ok=True)
             role.s3.download_file(self.location.bucket, key, str(path))
-
-
-def unpack(archive: Path, directory: Path) -> None:
-    """Unpack a ``model.tar.gz``.
-
-    Raises:
-        tarfile.TarError: It is no such archive, or would write outside of the directory.
-        OSError: It cannot be read.
-    """
-    with tarfile.open(archive) as tar:
-        tar.extractall(directory, filter="data")

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from sm_local.cli import app
 from sm_local.ports import free_port
 from sm_local.project import Project
 
-COMMANDS = ("up", "deploy", "status", "classify", "logs", "down")
+COMMANDS = ("up", "deploy", "status", "classify", "logs", "down", "serve")
 
 
 @pytest.fixture
@@ -191,7 +192,7 @@ def _wait_for(project: Project, processes: int) -> None:
     for _ in range(300):
         if len(process.owned_processes(project.state)) == processes:
             return
-        signal.sigtimedwait([], 0.1)
+        time.sleep(0.1)
     pytest.fail("the stand-in did not start")
 
 

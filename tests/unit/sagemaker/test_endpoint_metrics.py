@@ -1,0 +1,107 @@
+"""Endpoint metrics, against AWS's documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+
+import pytest
+
+from sm_local.sagemaker import metrics
+from sm_local.sagemaker.errors import NoAnswerError
+from sm_local.sagemaker.measuring import measured
+from sm_local.sagemaker.messages import Answer, Invocation
+from sm_local.sagemaker.metrics import Publisher
+from tests.unit.sagemaker.recording import Model, RecordingSink
+
+# Copied by hand from the pages that sm_local/sagemaker/metrics.py names.
+EXHAUSTIVE_ASYNCHRONOUS = {
+    "Invocation4XXErrors": "None",
+    "Invocation5XXErrors": "None",
+    "ModelLatency": "Microseconds",
+    "RequestDownloadFailures": "Count",
+    "ResponseUploadFailures": "Count",
+    "NotificationFailures": "Count",
+    "RequestDownloadLatency": "Microseconds",
+    "ResponseUploadLatency": "Microseconds",
+    "ExpiredRequests": "Count",
+    "InvocationFailures": "Count",
+    "InvocationsProcessed": "Count",
+    "TimeInBacklog": "Microseconds",
+    "TotalProcessingTime": "Milliseconds",
+}
+SERVERLESS_HAS = {"Invocation4XXErrors", "Invocation5XXErrors", "Invocations", "ModelLatency", "ModelSetupTime",
+                  "OverheadLatency", "ServerlessConcurrentExecutionsUtilization"}  # fmt: skip
+
+
+def test_asynchronous_endpoints_publish_what_is_documented_and_nothing_else() -> None:
+    assert dict(metrics.ASYNCHRONOUS) == EXHAUSTIVE_ASYNCHRONOUS
+    assert not metrics.ASYNCHRONOUS.keys() & {"Invocations", "InvocationsPerInstance", "OverheadLatency"}
+
+
+def test_serverless_endpoints_publish_what_is_documented_and_nothing_per_instance() -> None:
+    assert metrics.SERVERLESS.keys() >= SERVERLESS_HAS
+    assert "InvocationsPerInstance" not in metrics.SERVERLESS
+
+
+@pytest.mark.parametrize(
+    "table", [metrics.REAL_TIME, metrics.SERVERLESS, metrics.ASYNCHRONOUS, metrics.COMPONENT, metrics.MULTI_MODEL]
+)
+def test_latencies_are_in_microseconds_and_errors_have_no_unit(table: Mapping[str, str]) -> None:
+    for name, unit in table.items():
+        if "Latency" in name or (name.endswith("Time") and name != "TotalProcessingTime"):
+            assert unit == "Microseconds", name
+        if name.startswith("Invocation") and name.endswith("Errors"):
+            assert unit == "None", name
+
+
+def publish(units: Mapping[str, str], status: int = 200) -> RecordingSink:
+    sink = RecordingSink()
+    publisher = Publisher(sink, units, ({"EndpointName": "e", "VariantName": "v"},))
+    measured(nullcontext(Model(status=status)), Invocation(body=b""), [publisher], {"InvocationsPerInstance": 0.5})
+    return sink
+
+
+@pytest.mark.parametrize(("status", "errors"), [(200, (0, 0, 0)), (400, (1, 0, 1)), (503, (0, 1, 1)), (302, (0, 0, 1))])
+def test_every_call_publishes_each_metric_of_its_kind_once(status: int, errors: tuple[int, int, int]) -> None:
+    sink = publish(metrics.REAL_TIME, status)
+    names = [name for _, name, *_ in sink.values]
+    assert sorted(names) == sorted(metrics.REAL_TIME)
+    assert sink.of("Invocations") == [1]
+    assert sink.of("InvocationsPerInstance") == [0.5]
+    found = [sink.of(name)[0] for name in ("Invocation4XXErrors", "Invocation5XXErrors", "InvocationModelErrors")]
+    assert tuple(found) == errors
+    assert all(published == "AWS/SageMaker" for published, *_ in sink.values)
+
+
+def test_what_is_not_of_the_kind_is_left_out() -> None:
+    assert {name for _, name, *_ in publish(metrics.ASYNCHRONOUS).values} == {
+        "Invocation4XXErrors",
+        "Invocation5XXErrors",
+        "ModelLatency",
+    }
+
+
+def test_a_model_that_does_not_answer_is_a_model_error() -> None:
+    class Silent(Model):
+        def invoke(self, _invocation: Invocation) -> Answer:
+            raise NoAnswerError("primary", "gone")
+
+    sink = RecordingSink()
+    with pytest.raises(NoAnswerError):
+        measured(nullcontext(Silent()), Invocation(body=b""), [Publisher(sink, metrics.REAL_TIME, ({},))], {})
+    assert (sink.of("InvocationModelErrors"), sink.of("Invocation5XXErrors")) == ([1], [0])
+
+
+def test_times_are_published_in_the_metrics_own_unit() -> None:
+    sink = RecordingSink()
+    publisher = Publisher(sink, metrics.ASYNCHRONOUS, ({},))
+    publisher.put_seconds("ModelLatency", 0.25)
+    publisher.put_seconds("TotalProcessingTime", 0.25)
+    assert [(value, unit) for *_, value, unit in sink.values] == [(250_000, "Microseconds"), (250, "Milliseconds")]
+
+
+def test_every_set_of_dimensions_gets_the_value() -> None:
+    sink = RecordingSink()
+    Publisher(sink, metrics.REAL_TIME, ({"A": "1"}, {"A": "1", "B": "2"})).put("Invocations", 1)
+    assert [dimensions for _, _, dimensions, _, _ in sink.values] == [{"A": "1"}, {"A": "1", "B": "2"}]
