@@ -7,7 +7,7 @@ from sm_constructs.endpoint.endpoint import Endpoint
 from sm_constructs.endpoint.guardrails import AllAtOnce, Canary, CapacitySize, Linear, Rolling, VariantProperty
 from sm_constructs.endpoint.inference_component import InferenceComponent, ScalableCopyCount
 from sm_constructs.endpoint.reference import EndpointBase
-from sm_constructs.endpoint.scaling import ScalableInstanceCount, ScalableProvisionedConcurrency
+from sm_constructs.endpoint.variant_scaling import ScalableInstanceCount, ScalableProvisionedConcurrency
 from sm_constructs.endpoint.variants import (
     Asynchronous,
     ManagedInstanceScaling,

@@ -18,7 +18,7 @@ from sm_constructs.endpoint.metrics import Publisher
 from sm_constructs.endpoint.names import name_problems
 from sm_constructs.endpoint.reference import EndpointBase, ImportedEndpoint, lower, name_of
 from sm_constructs.endpoint.refusals import Plan
-from sm_constructs.endpoint.scaling import ScalableInstanceCount, ScalableProvisionedConcurrency
+from sm_constructs.endpoint.variant_scaling import ScalableInstanceCount, ScalableProvisionedConcurrency
 from sm_constructs.endpoint.variants import Asynchronous, RealTime, Serverless, Variant
 from sm_constructs.model import Model
 from sm_constructs.model.permissions import grant_runtime

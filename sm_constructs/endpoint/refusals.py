@@ -20,6 +20,7 @@ from sm_constructs.endpoint.capture import DataCapture
 from sm_constructs.endpoint.guardrails import Deployment, Rolling
 from sm_constructs.endpoint.variants import Asynchronous, RealTime, Serverless, Variant
 from sm_constructs.model import Model
+from sm_constructs.model.processors import processor_of
 
 _UNIQUE = "name each after what tells it from the others"
 
@@ -77,6 +78,7 @@ class Plan:
                         f"encryption_key with {variant.instance_type}: its NVMe storage encrypts itself and takes no "
                         "key: leave encryption_key out, or use a type without local storage"
                     )
+                yield from _wrong_processor(variant.instance_type, self.model_of(variant))
             case Serverless():
                 yield from self._serverless_problems(self.model_of(variant))
             case _:
@@ -92,6 +94,8 @@ class Plan:
             yield "Serverless with a model in a VPC: leave the model's vpc out, or use RealTime"
         if model.network_isolation:
             yield "Serverless with an isolated model: leave network_isolation out, or use RealTime"
+        if "gpu" in model.processors:
+            yield "Serverless with an image for GPUs: take the image for cpu, or use RealTime"
         yield from (f"Serverless with {what}: use RealTime" for what in _several_containers(model))
 
     def _together(self) -> Iterator[str]:
@@ -158,6 +162,16 @@ class Plan:
                     )
                 case _:
                     assert_never(variant)
+
+
+def _wrong_processor(instance_type: str, model: Model | None) -> Iterator[str]:
+    """Yield whether AWS's image is for Arm and the instances are not, or the other way round: it would not start."""
+    processor = processor_of(instance_type)
+    if model is None or not model.processors or processor is None:
+        return
+    if (processor == "graviton") != ("graviton" in model.processors):
+        images = ", ".join(sorted(model.processors))
+        yield f"{instance_type} with an image for {images}: take the image for {processor}, or other instances"
 
 
 def _several_containers(model: Model | None) -> Iterator[str]:

@@ -218,6 +218,37 @@ def test_serverless_serves_no_multi_model_model(stack: cdk.Stack) -> None:
     assert refusal(stack, model=many, variant=Serverless()) == ("Serverless with a multi-model model: use RealTime",)
 
 
+def test_serverless_runs_no_images_for_gpus(stack: cdk.Stack) -> None:
+    model = model_in(stack)
+    model.processors = frozenset({"gpu"})
+
+    assert refusal(stack, model=model, variant=Serverless()) == (
+        "Serverless with an image for GPUs: take the image for cpu, or use RealTime",
+    )
+
+
+@pytest.mark.parametrize(
+    ("instance_type", "image", "fits"),
+    [
+        ("ml.c7g.large", "cpu", False),
+        ("ml.m5.large", "graviton", False),
+        ("ml.c7g.large", "graviton", True),
+        ("ml.m5.large", "cpu", True),
+        ("ml.g5.xlarge", "gpu", True),
+        ("ml.g5.xlarge", "cpu", True),
+    ],
+)
+def test_an_image_for_arm_needs_instances_with_it(stack: cdk.Stack, instance_type: str, image: str, fits: bool) -> None:
+    model, variant = model_in(stack), real_time(instance_type=instance_type)
+    model.processors = frozenset({image})
+
+    if fits:
+        Endpoint(stack, "Endpoint", model=model, variant=variant)
+    else:
+        (problem,) = refusal(stack, model=model, variant=variant)
+        assert problem.startswith(f"{instance_type} with an image for {image}: take the image for ")
+
+
 def test_inf1_has_neither_shadows_nor_guardrails(stack: cdk.Stack) -> None:
     inf1 = real_time(instance_type="ml.inf1.xlarge")
 
