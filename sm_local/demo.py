@@ -211,7 +211,13 @@ def _timed(name: str) -> Iterator[None]:
 
 def main() -> int:
     """Run the demo in the project of the current directory, and return the exit status."""
-    return run(lambda: demo(Project.find()))
+
+    def in_this_project() -> None:
+        project = Project.find()
+        with lifecycle.stopping_on_interrupt(project):
+            demo(project)
+
+    return run(in_this_project)
 
 
 if __name__ == "__main__":

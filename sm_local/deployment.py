@@ -69,7 +69,8 @@ def deploy(
     if run_cdk(project, _deploy_arguments(project, stage), {**os.environ, "CDK_VALIDATION": "false"}):
         reasons = failure_reasons(stage.stack_name, session, ignore=before)
         raise LocalAwsError(
-            f"{stage.stack_name} was not deployed.{' CloudFormation says:' if reasons else ''}",
+            f"{stage.stack_name} was not deployed"
+            + (". CloudFormation says:" if reasons else ": see the CDK's output above."),
             [*reasons, *_endpoint_logs(project, reasons)],
         )
 

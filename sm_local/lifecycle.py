@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
@@ -65,6 +67,18 @@ def run_in_foreground(project: Project, port: int | None = None, time_scale: flo
         raise LocalAwsError("The local AWS ended: see its log above.")
     finally:
         process.stop(state)
+
+
+@contextmanager
+def stopping_on_interrupt(project: Project) -> Iterator[None]:
+    """On Ctrl-C, stop the local AWS if it was started within; one that ran before goes on."""
+    ran_before = process.find_server(project.state) is not None
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not ran_before:
+            take_down(project)
+        raise
 
 
 def take_down(project: Project) -> int:

@@ -29,7 +29,7 @@ class Verdict(Enum):
 
     READY = ("ok", "green")
     MISSING = ("missing", "red")
-    UNKNOWN = ("could not be checked", "yellow")
+    UNKNOWN = ("unknown", "yellow")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,17 +129,18 @@ class _Need:
     name: str
     key: str  # the quota's name or its code
     amount: int
+    instances: bool
 
 
 def _needs(requirements: Requirements) -> list[_Need]:
     needs = []
     for instance_type, count in sorted(requirements.instances.items()):
         name = f"{instance_type} for endpoint usage"
-        needs.append(_Need(name=name, key=name, amount=count))
+        needs.append(_Need(name=name, key=name, amount=count, instances=True))
     if requirements.serverless_concurrency:
         name = "total concurrency across all serverless endpoints"
         amount = requirements.serverless_concurrency
-        needs.append(_Need(name=name, key=SERVERLESS_CONCURRENCY_QUOTA, amount=amount))
+        needs.append(_Need(name=name, key=SERVERLESS_CONCURRENCY_QUOTA, amount=amount, instances=False))
     return needs
 
 
@@ -166,6 +167,9 @@ def _quota(need: _Need, found: tuple[str, float] | None, target: Target) -> Find
     code, value = found
     if value >= need.amount:
         detail = f"{value:.0f}, of which this deployment needs {need.amount}"
+        if need.instances and value < 2 * need.amount:
+            # https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green.html
+            detail += f"; a later update starts as many beside them, and needs {2 * need.amount} for a while"
         return Finding(subject=subject, verdict=Verdict.READY, detail=detail)
     return Finding(
         subject=subject,

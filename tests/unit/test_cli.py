@@ -16,7 +16,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from sm_local import process
+from sm_local import lifecycle, ports, process
 from sm_local.cli import app
 from sm_local.ports import free_port
 from sm_local.project import Project
@@ -138,6 +138,19 @@ def test_a_signal_ends_a_server_in_the_foreground_and_its_children(
     assert process.owned_processes(project.state) == []
 
 
+@pytest.mark.parametrize("runs_before", [False, True])
+def test_interrupting_the_demo_stops_what_it_started_itself(
+    project: Project, monkeypatch: pytest.MonkeyPatch, runs_before: bool
+) -> None:
+    monkeypatch.setattr(process, "SERVER_MODULE", "stand_in_server")
+    monkeypatch.setattr(ports, "DEFAULT_PORT", ports.free_port())
+    if runs_before:
+        lifecycle.ensure_up(project)
+    with pytest.raises(KeyboardInterrupt):
+        _be_interrupted_after_start(project)
+    assert (process.find_server(project.state) is not None) is runs_before
+
+
 def test_down_ends_what_up_started(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STAND_IN", "children")
     run("up", "--port", str(free_port()))
@@ -181,6 +194,12 @@ def test_the_log_of_the_server_is_printed(project: Project) -> None:
     run("up", "--port", str(free_port()))
     project.state.server_log.write_text("first\nsecond\n")
     assert run("logs", "server").stdout == "first\nsecond\n"
+
+
+def _be_interrupted_after_start(project: Project) -> None:
+    with lifecycle.stopping_on_interrupt(project):
+        lifecycle.ensure_up(project)
+        raise KeyboardInterrupt
 
 
 def _command(*arguments: str) -> list[str]:

@@ -192,7 +192,7 @@ def test_a_failed_synthesis_shows_no_reasons_of_cloudformation(
 ) -> None:
     aws.fail_in_xml("DescribeStackEvents", "ValidationError", "Stack [x] does not exist")
     monkeypatch.setenv("STATUS", "1")
-    with pytest.raises(LocalAwsError, match="not deployed") as caught:
+    with pytest.raises(LocalAwsError, match="see the CDK's output above") as caught:
         deployment.deploy(deployable, Stage.DEV, aws.session)
     assert caught.value.log == ()
 

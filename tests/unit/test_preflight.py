@@ -128,6 +128,15 @@ def test_too_small_a_quota_is_told_the_command_to_raise_it(aws: Account) -> None
     assert "--quota-code L-11111111 --desired-value 2" in finding.remedy[0]
 
 
+def test_a_quota_that_an_update_would_exceed_is_pointed_out(aws: Account) -> None:
+    subject = "SageMaker quota: ml.m6g.large for endpoint usage"
+    assert aws.findings()[subject].detail == "4, of which this deployment needs 2"
+    aws.quotas(("L-11111111", "ml.m6g.large for endpoint usage", 3.0), QUOTAS[2])
+    finding = aws.findings()[subject]
+    assert finding.verdict is Verdict.READY
+    assert "a later update starts as many beside them, and needs 4" in finding.detail
+
+
 def test_a_serverless_endpoint_has_a_quota_of_its_own(aws: Account) -> None:
     aws.quotas(QUOTAS[0], (*QUOTAS[2][:2], 4.0))
     findings = aws.findings()
