@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from channels import Example
 from sklearn.metrics import accuracy_score, f1_score
-from sklearn.pipeline import Pipeline
 from textprep import LANGUAGES
 
 
@@ -26,10 +26,17 @@ class Metrics:
     macro_f1: float
 
 
-def measure(pipeline: Pipeline, examples: Sequence[Example]) -> dict[str, Metrics]:
+class Classifier(Protocol):
+    """What can be measured."""
+
+    def predict(self, texts: list[str], /) -> Sequence[str]:
+        """Return the label of each text."""
+
+
+def measure(classifier: Classifier, examples: Sequence[Example]) -> dict[str, Metrics]:
     """Return the metrics over all texts, named ``all``, and over those of each language that occurs."""
     measured = {}
-    predictions = pipeline.predict([example.text for example in examples])
+    predictions = classifier.predict([example.text for example in examples])
     pairs = list(zip(examples, predictions, strict=True))
     for name in ("all", *LANGUAGES):
         chosen = [(example.label, label) for example, label in pairs if name in ("all", example.language)]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _SOURCES = Path(__file__).resolve().parent
-_CODE_FILES = ("features.py", "inference.py", "payloads.py")
+_CODE_FILES = ("features.py", "inference.py", "payloads.py", "serving.py")
 _MODEL_FILES = ("metadata.json", "model.joblib")
 
 

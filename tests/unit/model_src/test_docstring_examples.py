@@ -9,6 +9,7 @@ MODULES = (
     "features",
     "hyperparameters",
     "payloads",
+    "serving",
     "textprep.language",
     "textprep.normalization",
     "sm_local.datasets",

@@ -14,6 +14,7 @@ CODE = {
     "code/features.py",
     "code/inference.py",
     "code/payloads.py",
+    "code/serving.py",
     "code/textprep/__init__.py",
     "code/textprep/language.py",
     "code/textprep/normalization.py",
