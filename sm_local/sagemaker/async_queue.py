@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from functools import partial
 
 from sm_local.clock import Clock
 from sm_local.sagemaker import background
@@ -12,6 +12,7 @@ from sm_local.sagemaker.async_requests import AsyncRequest
 from sm_local.sagemaker.async_work import AsyncWork
 from sm_local.sagemaker.fleet import Fleet
 from sm_local.sagemaker.metrics import BACKLOG, MetricSink, Publisher
+from sm_local.sagemaker.traffic import Traffic
 
 # https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-monitor.html
 _PUBLISHING_SECONDS = 60.0
@@ -23,21 +24,21 @@ class AsyncQueue:
 
     Args:
         endpoint_name: The endpoint.
-        choose: Returns the fleet for the next request, or None while there is none.
+        traffic: Has the fleet for the next request.
         clock: Tells how long requests wait.
         sink: Where metrics go.
     """
 
-    def __init__(self, endpoint_name: str, choose: Callable[[], Fleet | None], clock: Clock, sink: MetricSink) -> None:
-        self._choose = choose
+    def __init__(self, endpoint_name: str, traffic: Traffic[Fleet], clock: Clock, sink: MetricSink) -> None:
+        self._traffic = traffic
         self._clock = clock
         self._backlog = Publisher(sink, BACKLOG, ({"EndpointName": endpoint_name},))
         self._waiting: deque[AsyncRequest] = deque()
         self._working: list[AsyncRequest] = []
         self._changed = threading.Condition()
         self._ended = threading.Event()
-        background.start(self._dispatch, "sagemaker-async")
-        background.start(self._publish_backlog, "sagemaker-backlog")
+        background.keep_running(self._dispatch, "sagemaker-async")
+        background.keep_running(self._publish_backlog, "sagemaker-backlog")
 
     def put(self, request: AsyncRequest) -> None:
         """Take a request."""
@@ -54,16 +55,20 @@ class AsyncQueue:
 
     def _dispatch(self) -> None:
         while not self._ended.is_set():
-            fleet = self._choose()
+            fleet = self._traffic.enter()
             with self._changed:
-                expired = self._take_expired()
+                expired = self._take_expired() if fleet else []
                 request = self._take(fleet)
                 if request is None and not expired:
                     self._changed.wait(timeout=_LOOK_SECONDS)
+            if fleet is None:
+                continue
             for one in expired:
                 self._expire(one, fleet)
-            if request is not None and fleet is not None:
-                AsyncWork(request, fleet, self._clock, self._done).begin()
+            if request is not None:
+                AsyncWork(request, fleet, self._clock).begin(partial(self._done, request, fleet))
+            else:
+                self._traffic.leave(fleet)
 
     def _take_expired(self) -> list[AsyncRequest]:
         now = self._clock.now()
@@ -79,24 +84,22 @@ class AsyncQueue:
         self._working.append(request)
         return request
 
-    def _expire(self, request: AsyncRequest, fleet: Fleet | None) -> None:
-        if fleet is None:
-            return
-        work = AsyncWork(request, fleet, self._clock, self._done)
+    def _expire(self, request: AsyncRequest, fleet: Fleet) -> None:
+        work = AsyncWork(request, fleet, self._clock)
         work.variant.metrics.put("ExpiredRequests", 1)
         work.fail(f"ClientError: The request expired after {request.time_to_live_seconds:g} seconds in the queue.")
 
-    def _done(self, request: AsyncRequest) -> None:
+    def _done(self, request: AsyncRequest, fleet: Fleet) -> None:
+        self._traffic.leave(fleet)
         with self._changed:
-            if request in self._working:
-                self._working.remove(request)
+            self._working.remove(request)
             self._changed.notify_all()
 
     def _publish_backlog(self) -> None:
         while True:
             with self._changed:
                 backlog = [*self._waiting, *self._working]
-            fleet = self._choose()
+            fleet = self._traffic.fleet
             instances = sum(one.instance_count for one in fleet.variants.values()) if fleet else 0
             self._backlog.put("ApproximateBacklogSize", len(backlog))
             self._backlog.put("HasBacklogWithoutCapacity", int(bool(backlog) and not instances))

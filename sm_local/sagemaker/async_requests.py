@@ -23,6 +23,7 @@ from sm_local.sagemaker.registry import Parameters
 INLINE_BYTES = 128_000
 TIME_TO_LIVE_SECONDS = 21_600
 INVOCATION_SECONDS = 900
+MOST_INVOCATION_SECONDS = 3600
 _INCLUDED_BYTES = 128 * 1024
 
 
@@ -112,7 +113,7 @@ class AsyncCall:
             problems.append(f"Body has {len(self.invocation.body)} bytes: the limit is {INLINE_BYTES}.")
         if not 60 <= self.time_to_live_seconds <= TIME_TO_LIVE_SECONDS:
             problems.append(f"RequestTTLSeconds is {self.time_to_live_seconds}: must be from 60 to 21600.")
-        if not 1 <= self.invocation.timeout_seconds <= 3600:
+        if not 1 <= self.invocation.timeout_seconds <= MOST_INVOCATION_SECONDS:
             problems.append(f"InvocationTimeoutSeconds is {self.invocation.timeout_seconds:g}: must be from 1 to 3600.")
         if problems:
             raise SageMakerError("ValidationError", " ".join(problems))

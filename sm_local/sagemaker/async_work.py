@@ -30,15 +30,13 @@ class AsyncWork:
         request: The request.
         fleet: Has the model.
         clock: Tells how long the request waited.
-        done: Is told when the work is over.
     """
 
-    def __init__(self, request: AsyncRequest, fleet: Fleet, clock: Clock, done: Callable[[AsyncRequest], None]) -> None:
+    def __init__(self, request: AsyncRequest, fleet: Fleet, clock: Clock) -> None:
         self.variant: Variant = fleet.choose(None)
         self._request = request
         self._fleet = fleet
         self._clock = clock
-        self._done = done
 
     @property
     def _settings(self) -> AsyncSettings:
@@ -46,11 +44,11 @@ class AsyncWork:
         assert settings is not None  # noqa: S101 - only asynchronous endpoints have a queue
         return settings
 
-    def begin(self) -> None:
-        """Work in a thread of its own."""
-        background.start(self._run, "sagemaker-async-request")
+    def begin(self, done: Callable[[], None]) -> None:
+        """Work in a thread of its own, and say when that is done."""
+        background.keep_running(lambda: self._run(done), "sagemaker-async-request")
 
-    def _run(self) -> None:
+    def _run(self, done: Callable[[], None]) -> None:
         request, metrics = self._request, self.variant.metrics
         began = time.monotonic()
         metrics.put_seconds("TimeInBacklog", self._clock.now() - request.queued)
@@ -63,7 +61,7 @@ class AsyncWork:
         finally:
             metrics.put("InvocationsProcessed", 1)
             metrics.put_seconds("TotalProcessingTime", time.monotonic() - began)
-            self._done(request)
+            done()
 
     def _answer(self) -> Answer | None:
         """Return the model's answer; None when there is none, which was told."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextvars
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
 Result = TypeVar("Result")
+
+_log = logging.getLogger(__name__)
 
 
 def start(work: Callable[[], Result], name: str) -> Future[Result]:
@@ -30,11 +33,13 @@ def start(work: Callable[[], Result], name: str) -> Future[Result]:
     return future
 
 
-def ended(error: BaseException | None = None) -> Future[None]:
-    """Return a future of work that is already done, or has failed with `error`."""
-    future: Future[None] = Future()
-    if error is None:
-        future.set_result(None)
-    else:
-        future.set_exception(error)
-    return future
+def keep_running(work: Callable[[], None], name: str) -> None:
+    """Run in a thread of its own for as long as it takes; what it raises is a fault of ours, and logged."""
+
+    def run() -> None:
+        try:
+            work()
+        except Exception:
+            _log.exception("%s ended", name)
+
+    start(run, name)

@@ -98,7 +98,7 @@ class OnDemand:
         self._backend.start()
         self._running = True
         self._last_call = self._clock.now()
-        background.start(self._watch, "sagemaker-idle")
+        background.keep_running(self._watch, "sagemaker-idle")
 
     def stop(self) -> None:
         """Let calls under way end, and end the process."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 
 from sm_local.clock import Clock
@@ -14,7 +16,7 @@ from sm_local.sagemaker.capacity import Instances
 from sm_local.sagemaker.errors import SageMakerError, invalid, reason
 from sm_local.sagemaker.guardrails import Deployment, Plan, RolledBackError
 from sm_local.sagemaker.measuring import measured
-from sm_local.sagemaker.messages import Answer, Invocation
+from sm_local.sagemaker.messages import INVOCATION_TIMEOUT_SECONDS, Answer, Invocation
 from sm_local.sagemaker.metrics import AlarmStates, Publisher
 from sm_local.sagemaker.registry import Parameters
 from sm_local.sagemaker.role import AssumedRole
@@ -108,6 +110,7 @@ class Component:
                 self._settle(if_it_fails, why)
                 raise invalid(why) from error
             if old := self.traffic.finish():
+                self.traffic.drained(old, INVOCATION_TIMEOUT_SECONDS)
                 old.stop()
             if self._ended.is_set():
                 self._clear()
@@ -154,23 +157,29 @@ class Component:
             SageMakerError: There is no copy.
             NoAnswerError: The model did not answer.
         """
-        served = self.traffic.choose()
-        if served is None or not served.copies.count:
-            self._metrics.put("NoCapacityInvocationFailures", 1)
-            raise SageMakerError(
-                "ValidationError",
-                "Inference Component has no capacity to process this request. ApplicationAutoScaling may be "
-                "in-progress (if configured) or try to increase the capacity by invoking "
-                "UpdateInferenceComponentRuntimeConfig API.",
-            )
-        copies = served.copies.count
+        with self.traffic.call() as served:
+            if served is None or not served.copies.count:
+                self._metrics.put("NoCapacityInvocationFailures", 1)
+                raise SageMakerError(
+                    "ValidationError",
+                    "Inference Component has no capacity to process this request. ApplicationAutoScaling may be "
+                    "in-progress (if configured) or try to increase the capacity by invoking "
+                    "UpdateInferenceComponentRuntimeConfig API.",
+                )
+            per_copy = 1 / served.copies.count
+            with self._counted() as calls:
+                further = {"InvocationsPerCopy": per_copy, "ConcurrentRequestsPerCopy": calls * per_copy}
+                publishers = [self._metrics, variant.metrics]
+                return measured(served.copies.ready(), invocation, publishers, {**further, **variant.per_instance})
+
+    @contextmanager
+    def _counted(self) -> Iterator[int]:
+        """Give the number of calls under way, this one included."""
         with self._lock:
             self._calls += 1
             calls = self._calls
-        further = {"InvocationsPerCopy": 1 / copies, "ConcurrentRequestsPerCopy": calls / copies}
         try:
-            publishers = [self._metrics, variant.metrics]
-            return measured(served.copies.ready(), invocation, publishers, {**further, **variant.per_instance})
+            yield calls
         finally:
             with self._lock:
                 self._calls -= 1

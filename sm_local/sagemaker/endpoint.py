@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 from sm_local.sagemaker import background
 from sm_local.sagemaker.async_queue import AsyncQueue
+from sm_local.sagemaker.async_requests import MOST_INVOCATION_SECONDS
 from sm_local.sagemaker.capacity import Instances
 from sm_local.sagemaker.config import CaptureSettings, EndpointConfig
 from sm_local.sagemaker.errors import SageMakerError, invalid, reason
 from sm_local.sagemaker.fleet import Fleet, Surroundings
 from sm_local.sagemaker.guardrails import ALL_AT_ONCE, Deployment, Plan, RolledBackError
+from sm_local.sagemaker.messages import INVOCATION_TIMEOUT_SECONDS
 from sm_local.sagemaker.metrics import AlarmStates
 from sm_local.sagemaker.registry import Parameters
 from sm_local.sagemaker.traffic import Traffic
@@ -89,6 +91,7 @@ class Endpoint:
         self._surroundings = surroundings
         self._alarms = alarms
         self._fleets = 0
+        self._retiring: list[Fleet] = []
         self._ended = threading.Event()
         self._lock = threading.RLock()
 
@@ -134,7 +137,7 @@ class Endpoint:
             self._ended.set()
         if self.queue:
             self.queue.close()
-        for fleet in self.traffic.clear():
+        for fleet in (*self.traffic.clear(), *self._retiring):
             fleet.stop()
 
     def _begin(self, status: str) -> None:
@@ -176,23 +179,32 @@ class Endpoint:
         fleet.start()
         self.traffic.add(fleet)
         deployment.run(self._shift, self._bake)
-        old = self.traffic.finish()
-        if self._ended.is_set():
-            self.traffic.clear()
-            raise RolledBackError("The endpoint was deleted.")
-        self.config = fleet.config
         if fleet.config.asynchronous and self.queue is None:
             around = self._surroundings
-            self.queue = AsyncQueue(self.name, self.traffic.choose, around.clock, around.metrics)
+            self.queue = AsyncQueue(self.name, self.traffic, around.clock, around.metrics)
+        old = self.traffic.finish()
+        if self._ended.is_set():
+            for gone in filter(None, (old, *self.traffic.clear())):
+                gone.stop()
+            raise RolledBackError("The endpoint was deleted.")
+        self.config = fleet.config
         if old:
-            background.start(old.stop, "sagemaker-termination")
+            self._retiring.append(old)
+            background.keep_running(lambda: self._retire(old), "sagemaker-termination")
 
     def _undo(self, fleet: Fleet, why: str, status: str) -> None:
         if self.traffic.green is not None:
             self.status = "RollingBack"
-        self.traffic.back_out()
+        if self.traffic.back_out():
+            self.traffic.drained(fleet, _drain_seconds(fleet))
         fleet.stop()
         self._settle(status, why)
+
+    def _retire(self, fleet: Fleet) -> None:
+        """Stop a fleet once its last calls have ended."""
+        self.traffic.drained(fleet, _drain_seconds(fleet))
+        fleet.stop()
+        self._retiring.remove(fleet)
 
     def _shift(self, share: float) -> None:
         if self.pending:
@@ -211,6 +223,11 @@ class Endpoint:
         if old := self.traffic.fleet:
             _retain(old, fleet, retained)
         return fleet
+
+
+def _drain_seconds(fleet: Fleet) -> float:
+    """Return how long a call may take."""
+    return MOST_INVOCATION_SECONDS if fleet.config.asynchronous else INVOCATION_TIMEOUT_SECONDS
 
 
 def _retain(old: Fleet, new: Fleet, retained: Retained) -> None:

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from sm_local import patches
 from sm_local.sagemaker.async_requests import AsyncCall, AsyncRequest
 from sm_local.sagemaker.capacity import Instances, OnDemand
+from sm_local.sagemaker.component import Component
 from sm_local.sagemaker.components import Components
 from sm_local.sagemaker.config import EndpointConfig, ServerlessSettings
 from sm_local.sagemaker.configs import EndpointConfigs
@@ -124,19 +125,15 @@ class Endpoints:
         Raises:
             SageMakerError: No such endpoint, too large a payload, or what the model answered instead of a result.
         """
-        fleet = self._fleet(name)
-        if fleet.config.asynchronous:
-            raise SageMakerError("ValidationError", f"Endpoint {name} is asynchronous: use InvokeEndpointAsync.")
-        check_size(invocation, serverless=fleet.config.serverless)
-        component = None
-        if invocation.component is not None:
-            component = self.components.find(invocation.component, name)
-            if component is None:
-                raise SageMakerError(
-                    "ValidationError", f"Inference Component {invocation.component} not found on endpoint {name}."
-                )
-        answer, variant = serve(name, fleet, invocation, component)
-        return answer, variant.name
+        endpoint = self._called(name)
+        with endpoint.traffic.call() as fleet:
+            if fleet is None:
+                raise SageMakerError("ValidationError", f"Endpoint {name} is not in service: {endpoint.status}.")
+            if fleet.config.asynchronous:
+                raise SageMakerError("ValidationError", f"Endpoint {name} is asynchronous: use InvokeEndpointAsync.")
+            check_size(invocation, serverless=fleet.config.serverless)
+            answer, variant = serve(name, fleet, invocation, self._component(name, invocation))
+            return answer, variant.name
 
     def invoke_async(self, name: str, call: AsyncCall) -> AsyncRequest:
         """Put a request into the queue of an endpoint and return it.
@@ -144,9 +141,11 @@ class Endpoints:
         Raises:
             SageMakerError: No such endpoint, or a wrong request.
         """
-        settings = self._fleet(name).config.asynchronous
-        queue = self._records.get(name).queue
-        if settings is None or queue is None:
+        endpoint = self._called(name)
+        settings = endpoint.config.asynchronous
+        if endpoint.traffic.fleet is None:
+            raise SageMakerError("ValidationError", f"Endpoint {name} is not in service: {endpoint.status}.")
+        if settings is None or (queue := endpoint.queue) is None:
             raise SageMakerError("ValidationError", f"Endpoint {name} is not asynchronous: use InvokeEndpoint.")
         request = call.request(name, settings, received=time.time(), queued=self._surroundings.clock.now())
         queue.put(request)
@@ -166,13 +165,20 @@ class Endpoints:
         for endpoint in self._records.clear():
             endpoint.delete()
 
-    def _fleet(self, name: str) -> Fleet:
+    def _called(self, name: str) -> Endpoint:
         if (endpoint := self._records.find(name)) is None:
             account, _region = patches.scope()
             raise SageMakerError("ValidationError", f"Endpoint {name} of account {account} not found.")
-        if (fleet := endpoint.traffic.choose()) is None:
-            raise SageMakerError("ValidationError", f"Endpoint {name} is not in service: {endpoint.status}.")
-        return fleet
+        return endpoint
+
+    def _component(self, endpoint_name: str, invocation: Invocation) -> Component | None:
+        if invocation.component is None:
+            return None
+        if (component := self.components.find(invocation.component, endpoint_name)) is None:
+            raise SageMakerError(
+                "ValidationError", f"Inference Component {invocation.component} not found on endpoint {endpoint_name}."
+            )
+        return component
 
     def _check_alarms(self, alarms: tuple[str, ...], config: EndpointConfig) -> None:
         """Refuse alarms that the execution role may not look at.
