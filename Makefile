@@ -20,7 +20,7 @@ UV_VERSION = $(shell awk '/^name = "uv"$$/ { getline; gsub(/[^0-9.]/, ""); print
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: setup
 setup: .venv/.synced node_modules/.synced ## Install what everything else needs, here: .venv and node_modules
@@ -36,6 +36,10 @@ model: setup ## Train the demo's model into .build/model, unless it is there
 .PHONY: test
 test: check bundles model ## Run every check and every test
 	$(VENV)/python -m pytest
+
+.PHONY: test-torch
+test-torch: .venv-torch/.synced ## Test the PyTorch model, in an environment of its own; TORCH_INDEX_URL=… for its CPU build
+	.venv-torch/bin/python -m pytest -c tests/torch/pytest.ini --rootdir . tests/torch
 
 .PHONY: check
 check: setup ## Check format, style, types and the layers of imports
@@ -71,7 +75,7 @@ bench: bundles model ## Measure synth, calls and cold starts
 clean: ## Stop the local AWS and remove all that was made; keeps .venv and node_modules
 	@if [ -d .sm_local ] && [ -x $(VENV)/python ]; then $(VENV)/python -m sm_local down; fi
 	rm -rf .build .sm_local cdk.out dist .benchmarks .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
-	find . -name __pycache__ -not -path './.venv/*' -not -path './node_modules/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './.venv*' -not -path './node_modules/*' -prune -exec rm -rf {} +
 
 $(VENV)/python:
 	@for candidate in "$(PYTHON)" python3 python3.13 python3.12 python3.11 python3.14 python; do \
@@ -91,6 +95,13 @@ $(VENV)/python:
 .venv/.synced: uv.lock pyproject.toml | $(VENV)/python
 	@$(VENV)/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
 	UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never $(VENV)/uv sync --frozen
+	@touch $@
+
+# PyTorch is too large for everybody. By default Linux gets it with CUDA: name an index with the CPU build to save that.
+.venv-torch/.synced: tests/torch/requirements.txt | $(VENV)/python
+	$(VENV)/python -m venv --clear .venv-torch
+	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check \
+	  $(if $(TORCH_INDEX_URL),--extra-index-url $(TORCH_INDEX_URL)) --requirement $<
 	@touch $@
 
 # The wheel's own bin/npm does not work: run npm's script with its node. Packages run no scripts.

@@ -6,35 +6,59 @@ import argparse
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 _SOURCES = Path(__file__).resolve().parent
-_CODE_FILES = ("features.py", "inference.py", "payloads.py", "serving.py")
-_MODEL_FILES = ("metadata.json", "model.joblib")
+_CODE_FILES = ("features.py", "payloads.py", "serving.py")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kind:
+    """What serves a kind of model.
+
+    Args:
+        weights: The file beside ``metadata.json`` that training writes.
+        script: What becomes ``code/inference.py``.
+        modules: What that script imports, beside what all import.
+    """
+
+    weights: str
+    script: str
+    modules: tuple[str, ...] = ()
+
+
+KINDS = (
+    Kind(weights="model.joblib", script="inference.py"),
+    Kind(weights="model.pt", script="torch_inference.py", modules=("torch_network.py",)),
+)
 
 
 def package(model_directory: Path, out_directory: Path) -> None:
     """Make ``out_directory`` what SageMaker serves: the model's files and ``code/`` beside them.
 
     Args:
-        model_directory: What ``train.py`` wrote. May be ``out_directory`` itself.
+        model_directory: What ``train.py`` or ``torch_train.py`` wrote. May be ``out_directory`` itself.
         out_directory: Made when it is not there; an older ``code/`` in it is replaced.
 
     Raises:
-        FileNotFoundError: ``model_directory`` lacks a file that ``train.py`` writes.
+        FileNotFoundError: ``model_directory`` lacks a file that training writes.
     """
-    missing = [name for name in _MODEL_FILES if not (model_directory / name).is_file()]
+    kind = next((kind for kind in KINDS if (model_directory / kind.weights).is_file()), KINDS[0])
+    model_files = ("metadata.json", kind.weights)
+    missing = [name for name in model_files if not (model_directory / name).is_file()]
     if missing:
         raise FileNotFoundError(f"{model_directory} has no {' and no '.join(missing)}: run train.py first")
     out_directory.mkdir(parents=True, exist_ok=True)
     if model_directory.resolve() != out_directory.resolve():
-        for name in _MODEL_FILES:
+        for name in model_files:
             shutil.copyfile(model_directory / name, out_directory / name)
     code = out_directory / "code"
     shutil.rmtree(code, ignore_errors=True)
     shutil.copytree(_SOURCES / "textprep", code / "textprep", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in _CODE_FILES:
+    for name in (*_CODE_FILES, *kind.modules):
         shutil.copyfile(_SOURCES / name, code / name)
+    shutil.copyfile(_SOURCES / kind.script, code / "inference.py")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
