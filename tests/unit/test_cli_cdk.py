@@ -107,8 +107,10 @@ def test_the_command_passes_its_arguments_on(project: Project, tmp_path: Path, m
 
 
 def test_this_python_and_this_node_come_first_on_the_path() -> None:
-    path = tool_environment({"PATH": "/usr/bin"})["PATH"].split(os.pathsep)
+    environment = tool_environment({"PATH": "/usr/bin", "JSII_NODE": "/usr/bin/node"})
+    path = environment["PATH"].split(os.pathsep)
     assert path == [str(Path(sys.executable).parent), str(node_directory()), "/usr/bin"]
+    assert environment["JSII_NODE"] == str(node_directory() / "node")
 
 
 def test_nothing_of_a_real_account_reaches_the_local_aws() -> None:
@@ -168,7 +170,8 @@ def test_a_failed_deployment_shows_the_reasons_and_the_models_log(
         "DescribeStackEvents",
         stack_events_answer(before),
         stack_events_answer(
-            ("4", "Config", "CREATE_FAILED", "Resource creation cancelled"),
+            ("5", "Config", "CREATE_FAILED", "Resource creation cancelled"),
+            ("4", "Model", "DELETE_FAILED", "in use"),
             ("3", "Endpoint", "CREATE_FAILED", "model_fn raised"),
             ("2", "Model", "CREATE_COMPLETE", "fine"),
             before,
@@ -182,6 +185,7 @@ def test_a_failed_deployment_shows_the_reasons_and_the_models_log(
         deployment.deploy(deployable, Stage.DEV, aws.session)
     assert caught.value.log == (
         "Endpoint (AWS::SageMaker::Endpoint): model_fn raised",
+        "Model (AWS::SageMaker::Model): in use",
         f"The end of {log}:",
         "ModuleNotFoundError: No module named 'texpret'",
     )

@@ -125,6 +125,7 @@ def test_the_request_says_what_was_asked_for(client: Client, api: Api) -> None:
     assert request.path == "/dev/v1/classifications"
     assert request.headers["content-type"] == "application/json"
     assert json.loads(request.body) == {"texts": ["物流很快", "b"], "language": "zh", "annotations": True}
+    assert "物流很快".encode() in request.body, "escaped, Chinese would take twice the room of 10 MB"
 
 
 def test_annotations_come_as_tokens_with_offsets(client: Client, api: Api) -> None:
@@ -228,10 +229,11 @@ def test_tls_is_verified_against_the_bundle_that_the_environment_names(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(state.certificate, state.private_key)
     once = Retries(attempts=1)
+    monkeypatch.setattr("time.sleep", lambda _s: pytest.fail("a wrong certificate does not get better"))
     with _serving(context) as api:
         monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
         with pytest.raises(ApiUnreachableError, match="CERTIFICATE_VERIFY_FAILED"):
-            Client(API_URL, session=session, endpoint_url=api.url, retries=once).classify(["a"])
+            Client(API_URL, session=session, endpoint_url=api.url).classify(["a"])
         monkeypatch.setenv("AWS_CA_BUNDLE", str(state.ca_bundle))
         fresh = boto3.Session(region_name="eu-west-1")
         Client(API_URL, session=fresh, endpoint_url=api.url, retries=once).classify(["a"])
