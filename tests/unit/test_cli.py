@@ -14,10 +14,13 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from botocore.exceptions import NoCredentialsError
 from typer.testing import CliRunner
 
-from sm_local import lifecycle, ports, process
+from sm_client import ApiError
+from sm_local import console, lifecycle, ports, process
 from sm_local.cli import app
+from sm_local.errors import LocalAwsError
 from sm_local.ports import free_port
 from sm_local.project import Project
 
@@ -194,6 +197,30 @@ def test_the_log_of_the_server_is_printed(project: Project) -> None:
     run("up", "--port", str(free_port()))
     project.state.server_log.write_text("first\nsecond\n")
     assert run("logs", "server").stdout == "first\nsecond\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (LocalAwsError("It is broken.", ["why"]), 1, "Error: It is broken.\n  why\n"),
+        (ApiError(status=413, title="Content Too Large"), 1, "Error: 413 Content Too Large\n"),
+        (NoCredentialsError(), 1, "Error: Unable to locate credentials\n"),
+        (KeyboardInterrupt(), 130, "Interrupted.\n"),
+    ],
+)
+def test_what_can_be_expected_to_fail_is_said_without_a_stack_trace(
+    error: BaseException, status: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def command() -> None:
+        raise error
+
+    assert console.run(command) == status
+    assert capsys.readouterr().err == said
+
+
+def test_a_mistake_of_ours_is_not_hidden() -> None:
+    with pytest.raises(ZeroDivisionError):
+        console.run(lambda: print(1 // 0))
 
 
 def _be_interrupted_after_start(project: Project) -> None:
