@@ -219,8 +219,11 @@ def test_what_can_be_expected_to_fail_is_said_without_a_stack_trace(
 
 
 def test_a_mistake_of_ours_is_not_hidden() -> None:
+    def command() -> None:
+        raise ZeroDivisionError
+
     with pytest.raises(ZeroDivisionError):
-        console.run(lambda: print(1 // 0))
+        console.run(command)
 
 
 def _be_interrupted_after_start(project: Project) -> None:
