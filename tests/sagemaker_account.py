@@ -44,10 +44,10 @@ def eventually(look: Callable[[], Found | None], seconds: float = 30) -> Found:
         time.sleep(0.05)
 
 
-def metric(name: str, dimensions: Mapping[str, str], statistic: Any = "Sum") -> float:
+def metric(name: str, dimensions: Mapping[str, str], statistic: Any = "Sum", namespace: str = "AWS/SageMaker") -> float:
     """Return a statistic of what was published so far; the sum if not asked for another."""
     answer = boto3.client("cloudwatch").get_metric_statistics(
-        Namespace="AWS/SageMaker",
+        Namespace=namespace,
         MetricName=name,
         Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
         StartTime=time.time() - 3600,

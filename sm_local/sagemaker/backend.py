@@ -24,6 +24,9 @@ class Backend(Protocol):
     def invoke(self, invocation: Invocation) -> Answer:
         """Return what the model answers. Raises NoAnswerError or SageMakerError."""
 
+    def processes(self) -> list[int]:
+        """Return the ids of the processes that run."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:

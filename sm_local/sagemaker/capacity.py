@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from contextlib import contextmanager
+from typing import TypeAlias
 
 from sm_local.clock import Clock
 from sm_local.sagemaker import background
@@ -18,19 +18,6 @@ from sm_local.sagemaker.metrics import Publisher
 
 # AWS does not say after how long it stops the compute of a serverless endpoint; users see 5 to 15 minutes.
 IDLE_SECONDS = 600.0
-
-
-class Capacity(Protocol):
-    """Has a model ready for calls."""
-
-    def start(self) -> None:
-        """Serve. Raises SageMakerError when the model cannot."""
-
-    def stop(self) -> None:
-        """Let calls under way end, and end everything."""
-
-    def ready(self) -> AbstractContextManager[Backend]:
-        """Give the model to one call. Raises SageMakerError when it is not to be had."""
 
 
 class Instances:
@@ -68,6 +55,10 @@ class Instances:
         if not self.count:
             raise SageMakerError("ValidationError", "The variant has no instances.")
         yield self._backend
+
+    def processes(self) -> list[int]:
+        """Return the ids of the processes that run."""
+        return self._backend.processes()
 
 
 class OnDemand:
@@ -124,6 +115,10 @@ class OnDemand:
                 self._calls -= 1
                 self._last_call = self._clock.now()
 
+    def processes(self) -> list[int]:
+        """Return the ids of the processes that run."""
+        return self._backend.processes()
+
     def _enter(self) -> bool:
         """Count a call; return whether the model runs, as it does until the call leaves."""
         settings = self.settings
@@ -169,3 +164,6 @@ class OnDemand:
             idle = self._running and quiet and not self.settings.provisioned_concurrency
             self._running = self._running and not idle
             return idle
+
+
+Capacity: TypeAlias = Instances | OnDemand

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 
+from sm_local.sagemaker.assembly import INSTANCE_THREADS
 from sm_local.sagemaker.backend import Place
 from sm_local.sagemaker.capacity import Instances
 from sm_local.sagemaker.component import Component, Served
@@ -16,12 +17,12 @@ from sm_local.sagemaker.config import STARTUP_SECONDS
 from sm_local.sagemaker.containers import backend
 from sm_local.sagemaker.endpoint import Endpoint
 from sm_local.sagemaker.errors import invalid
-from sm_local.sagemaker.fleet import INSTANCE_THREADS, Surroundings
 from sm_local.sagemaker.guardrails import ALL_AT_ONCE, rolling_plan
-from sm_local.sagemaker.metrics import COMPONENT, MULTI_MODEL, AlarmStates, Publisher
+from sm_local.sagemaker.metrics import COMPONENT, MULTI_MODEL, Publisher
 from sm_local.sagemaker.models import Model
 from sm_local.sagemaker.registry import Parameters, Registry
 from sm_local.sagemaker.role import AssumedRole
+from sm_local.sagemaker.surroundings import Surroundings
 
 
 class Components:
@@ -30,13 +31,11 @@ class Components:
     Args:
         endpoint: Returns the endpoint of a name.
         surroundings: The local AWS.
-        alarms: Watched during updates.
     """
 
-    def __init__(self, endpoint: Callable[[str], Endpoint], surroundings: Surroundings, alarms: AlarmStates) -> None:
+    def __init__(self, endpoint: Callable[[str], Endpoint], surroundings: Surroundings) -> None:
         self._endpoint = endpoint
         self._surroundings = surroundings
-        self._alarms = alarms
         self._records: Registry[Component] = Registry("inference-component", "inference component")
 
     def create(self, parameters: Parameters) -> Parameters:
@@ -65,7 +64,7 @@ class Components:
             variant_name=variant_name,
             metrics=Publisher(self._surroundings.metrics, COMPONENT, ({"InferenceComponentName": name},)),
             clock=self._surroundings.clock,
-            alarms=self._alarms,
+            alarms=self._surroundings.alarms,
         )
         copies = parameters.get("RuntimeConfig", {}).get("CopyCount", 1)
         served = self._served(component, endpoint, _specification(parameters, endpoint, variant_name), copies)

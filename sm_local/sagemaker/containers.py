@@ -37,6 +37,10 @@ class _Together:
             self.stop()
             raise
 
+    def processes(self) -> list[int]:
+        """Return the processes of all containers."""
+        return [pid for one in self._containers for pid in one.processes()]
+
     def stop(self) -> None:
         """Stop all containers."""
         for one in self._containers:

@@ -14,11 +14,11 @@ from sm_local.sagemaker.async_requests import MOST_INVOCATION_SECONDS
 from sm_local.sagemaker.capacity import Instances
 from sm_local.sagemaker.config import CaptureSettings, EndpointConfig
 from sm_local.sagemaker.errors import SageMakerError, invalid, reason
-from sm_local.sagemaker.fleet import Fleet, Surroundings
+from sm_local.sagemaker.fleet import Fleet
 from sm_local.sagemaker.guardrails import ALL_AT_ONCE, Deployment, Plan, RolledBackError
 from sm_local.sagemaker.messages import INVOCATION_TIMEOUT_SECONDS
-from sm_local.sagemaker.metrics import AlarmStates
 from sm_local.sagemaker.registry import Parameters
+from sm_local.sagemaker.surroundings import Surroundings
 from sm_local.sagemaker.traffic import Traffic
 
 
@@ -72,12 +72,9 @@ class Endpoint:
         arn: Its ARN.
         config: The configuration it is created with.
         surroundings: The local AWS.
-        alarms: Watched during deployments.
     """
 
-    def __init__(
-        self, name: str, arn: str, config: EndpointConfig, surroundings: Surroundings, alarms: AlarmStates
-    ) -> None:
+    def __init__(self, name: str, arn: str, config: EndpointConfig, surroundings: Surroundings) -> None:
         self.name = name
         self.arn = arn
         self.config = config
@@ -89,7 +86,6 @@ class Endpoint:
         self.traffic: Traffic[Fleet] = Traffic()
         self.queue: AsyncQueue | None = None
         self._surroundings = surroundings
-        self._alarms = alarms
         self._fleets = 0
         self._retiring: list[Fleet] = []
         self._ended = threading.Event()
@@ -159,9 +155,8 @@ class Endpoint:
         except SageMakerError as error:
             self._settle(if_it_fails, error.message)
             raise
-        deployment = Deployment(
-            plan, self._surroundings.clock, self._alarms, ended=self._ended, began=self._surroundings.clock.now()
-        )
+        clock, alarms = self._surroundings.clock, self._surroundings.alarms
+        deployment = Deployment(plan, clock, alarms, ended=self._ended, began=clock.now())
 
         def run() -> None:
             try:

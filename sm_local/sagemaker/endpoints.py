@@ -15,13 +15,13 @@ from sm_local.sagemaker.configs import EndpointConfigs
 from sm_local.sagemaker.descriptions import description, summary
 from sm_local.sagemaker.endpoint import Endpoint, Retained
 from sm_local.sagemaker.errors import SageMakerError, invalid
-from sm_local.sagemaker.fleet import Fleet, Surroundings
+from sm_local.sagemaker.fleet import Fleet
 from sm_local.sagemaker.guardrails import plan
 from sm_local.sagemaker.messages import Answer, Invocation
-from sm_local.sagemaker.metrics import AlarmStates
 from sm_local.sagemaker.registry import Parameters, Registry
 from sm_local.sagemaker.role import AssumedRole
 from sm_local.sagemaker.serving import check_size, serve
+from sm_local.sagemaker.surroundings import Surroundings
 
 
 class Endpoints:
@@ -30,18 +30,16 @@ class Endpoints:
     Args:
         configs: Their configurations.
         surroundings: The local AWS.
-        alarms: Watched during deployments.
 
     Attributes:
         components: The inference components.
     """
 
-    def __init__(self, configs: EndpointConfigs, surroundings: Surroundings, alarms: AlarmStates) -> None:
+    def __init__(self, configs: EndpointConfigs, surroundings: Surroundings) -> None:
         self._configs = configs
         self._surroundings = surroundings
-        self._alarms = alarms
         self._records: Registry[Endpoint] = Registry("endpoint", "endpoint")
-        self.components = Components(self._records.get, surroundings, alarms)
+        self.components = Components(self._records.get, surroundings)
 
     # --- the control plane ---
 
@@ -54,7 +52,7 @@ class Endpoints:
         """Begin to create an endpoint; the future ends when it is ``InService`` or raises why it failed."""
         name = parameters["EndpointName"]
         config = self._configs.get(parameters["EndpointConfigName"])
-        endpoint = Endpoint(name, self._records.arn(name), config, self._surroundings, self._alarms)
+        endpoint = Endpoint(name, self._records.arn(name), config, self._surroundings)
         endpoint.last_deployment = parameters.get("DeploymentConfig")
         plan(endpoint.last_deployment, config, config)  # refused now rather than at the first update
         self._records.add(name, endpoint)

@@ -90,6 +90,11 @@ class Container:
                 self._calls -= 1
                 self._idle.notify_all()
 
+    def processes(self) -> list[int]:
+        """Return the process, if it runs."""
+        pid = self._process.pid if self._process else None
+        return [pid] if pid is not None else []
+
     def stop(self) -> None:
         """Let calls under way end, then end the process."""
         with self._idle:

@@ -17,6 +17,7 @@ INSTANCES_NAMESPACE = "/aws/sagemaker/Endpoints"
 
 REAL_TIME = MappingProxyType(
     {
+        "ConcurrentRequestsPerModel": "None",
         "Invocation4XXErrors": "None",
         "Invocation5XXErrors": "None",
         "InvocationModelErrors": "None",
@@ -26,11 +27,11 @@ REAL_TIME = MappingProxyType(
         "OverheadLatency": "Microseconds",
     }
 )
+# "Any metric not listed below is not published for serverless endpoints."
 SERVERLESS = MappingProxyType(
     {
         "Invocation4XXErrors": "None",
         "Invocation5XXErrors": "None",
-        "InvocationModelErrors": "None",
         "Invocations": "None",
         "ModelLatency": "Microseconds",
         "ModelSetupTime": "Microseconds",
@@ -79,6 +80,16 @@ MULTI_MODEL = MappingProxyType(
         "ModelUnloadingTime": "Microseconds",
     }
 )
+# In /aws/sagemaker/Endpoints.
+INSTANCES = MappingProxyType(
+    {
+        "CPUUtilization": "Percent",
+        "DiskUtilization": "Percent",
+        "LoadedModelCount": "None",
+        "MemoryUtilization": "Percent",
+    }
+)
+SERVERLESS_COMPUTE = MappingProxyType({"MemoryUtilization": "Percent"})
 COMPONENT = MappingProxyType(
     {
         "ConcurrentRequestsPerCopy": "None",

@@ -48,6 +48,12 @@ class ManyModels:
         for target in targets:
             target.unload()
 
+    def processes(self) -> list[int]:
+        """Return the processes of all loaded models."""
+        with self._lock:
+            targets = list(self._models.values())
+        return [pid for target in targets for pid in target.container.processes()]
+
     def invoke(self, invocation: Invocation) -> Answer:
         """Return the answer of the model that ``TargetModel`` names.
 

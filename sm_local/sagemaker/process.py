@@ -62,6 +62,11 @@ class ModelProcess:
     _process: subprocess.Popen[bytes] | None = None
     _pool: urllib3.HTTPConnectionPool | None = None
 
+    @property
+    def pid(self) -> int | None:
+        """The id of the process; None when it does not run."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
+
     def start(self, timeout_seconds: float) -> bool:
         """Start, and wait until it answers; return whether it does."""
         self._spawn()

@@ -15,10 +15,10 @@ from sm_local.sagemaker import runtime, validation
 from sm_local.sagemaker.configs import EndpointConfigs
 from sm_local.sagemaker.endpoints import Endpoints
 from sm_local.sagemaker.errors import SageMakerError
-from sm_local.sagemaker.fleet import Surroundings
 from sm_local.sagemaker.metrics import AlarmStates, MetricSink
 from sm_local.sagemaker.models import Models
 from sm_local.sagemaker.registry import Parameters
+from sm_local.sagemaker.surroundings import Surroundings
 from sm_local.state import StateDirectory
 
 _JSON = {"Content-Type": "application/x-amz-json-1.1"}
@@ -41,8 +41,8 @@ class SageMaker:
     def __init__(self, state: StateDirectory, *, clock: Clock, metrics: MetricSink, alarms: AlarmStates) -> None:
         self.models = Models(lambda name: _moto("DescribeModelPackage", {"ModelPackageName": name}))
         self.configs = EndpointConfigs(self.models)
-        surroundings = Surroundings(state=state, clock=clock, metrics=metrics, models=self.models)
-        self.endpoints = Endpoints(self.configs, surroundings, alarms)
+        surroundings = Surroundings(state=state, clock=clock, metrics=metrics, alarms=alarms, models=self.models)
+        self.endpoints = Endpoints(self.configs, surroundings)
         components = self.endpoints.components
         self._callers = ThreadPoolExecutor(_MOST_CALLS, thread_name_prefix="sagemaker-call")
         self._operations: dict[str, Callable[[Parameters], Parameters]] = {

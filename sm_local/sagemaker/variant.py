@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from typing import assert_never
 
-from sm_local.sagemaker.capacity import Instances, OnDemand
+from sm_local.sagemaker.capacity import Capacity, Instances, OnDemand
 from sm_local.sagemaker.config import VariantSettings
 from sm_local.sagemaker.measuring import measured
 from sm_local.sagemaker.messages import Answer, Invocation
@@ -12,6 +13,7 @@ from sm_local.sagemaker.metrics import Publisher
 from sm_local.sagemaker.models import Model
 from sm_local.sagemaker.registry import Parameters
 from sm_local.sagemaker.role import AssumedRole
+from sm_local.sagemaker.usage import Usage
 
 
 class Variant:
@@ -23,6 +25,7 @@ class Variant:
         role: The model's execution role, else the configuration's.
         capacity: What it runs on.
         metrics: Where the variant's metrics go.
+        usage: Publishes what its containers use.
     """
 
     def __init__(
@@ -30,8 +33,9 @@ class Variant:
         settings: VariantSettings,
         model: Model | None,
         role: AssumedRole,
-        capacity: Instances | OnDemand,
+        capacity: Capacity,
         metrics: Publisher,
+        usage: Usage,
     ) -> None:
         self.settings = settings
         self.model = model
@@ -39,6 +43,9 @@ class Variant:
         self.capacity = capacity
         self.metrics = metrics
         self.weight = settings.weight
+        self._usage = usage
+        self._calls = 0
+        self._lock = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -62,7 +69,20 @@ class Variant:
             SageMakerError: There is no capacity.
             NoAnswerError: The model did not answer.
         """
-        return measured(self.capacity.ready(), invocation, [self.metrics], self.per_instance)
+        with self._lock:
+            self._calls += 1
+            calls = self._calls
+        try:
+            further = {"ConcurrentRequestsPerModel": calls, **self.per_instance}
+            return measured(self.capacity.ready(), invocation, [self.metrics], further)
+        finally:
+            with self._lock:
+                self._calls -= 1
+
+    def publish_usage(self) -> None:
+        """Publish what the variant's containers use."""
+        processes = self.capacity.processes()
+        self._usage.publish(processes, len(processes) if self.model and self.model.many_models else None)
 
     @property
     def description(self) -> Parameters:

@@ -66,6 +66,11 @@ def test_traffic_is_split_by_weight_and_metrics_are_published_for_each_variant(
     assert after - before == greetings["b"]
 
 
+def test_what_the_containers_use_is_published(two_variants: str) -> None:
+    variant = {"EndpointName": two_variants, "VariantName": "A"}
+    assert metric("MemoryUtilization", variant, "Average", "/aws/sagemaker/Endpoints") > 0
+
+
 def test_a_target_variant_is_honoured(account: Account, two_variants: str) -> None:
     answer = account.runtime.invoke_endpoint(
         EndpointName=two_variants, Body=b"{}", ContentType="application/json", TargetVariant="B"

@@ -47,6 +47,9 @@ class Model:
     def stop(self) -> None:
         self.stops += 1
 
+    def processes(self) -> list[int]:
+        return []
+
     def invoke(self, invocation: Invocation) -> Answer:
         self.may_answer.wait(10)
         return Answer(status=self.status, content_type=invocation.content_type, body=invocation.body)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import nullcontext
 
 import pytest
 
+from sm_constructs.endpoint import metrics as offered
 from sm_local.sagemaker import metrics
 from sm_local.sagemaker.errors import NoAnswerError
 from sm_local.sagemaker.measuring import measured
@@ -39,9 +41,33 @@ def test_asynchronous_endpoints_publish_what_is_documented_and_nothing_else() ->
     assert not metrics.ASYNCHRONOUS.keys() & {"Invocations", "InvocationsPerInstance", "OverheadLatency"}
 
 
+@pytest.mark.parametrize(
+    ("publisher", "tables"),
+    [
+        (
+            offered.Publisher.REAL_TIME,
+            [metrics.REAL_TIME, metrics.MULTI_MODEL, metrics.INSTANCES],
+        ),
+        (offered.Publisher.SERVERLESS, [metrics.SERVERLESS, metrics.SERVERLESS_COMPUTE]),
+        (offered.Publisher.ASYNCHRONOUS, [metrics.ASYNCHRONOUS, metrics.BACKLOG, metrics.INSTANCES]),
+    ],
+)
+def test_what_the_constructs_offer_is_published_in_the_same_unit(
+    publisher: offered.Publisher, tables: list[Mapping[str, str]]
+) -> None:
+    published = {name: unit for table in tables for name, unit in table.items()}
+    wanted = {
+        name: metric
+        for name, metric in offered.METRICS.items()
+        if publisher in metric.publishers and not re.search("GPU|Reservation|Normalized", name)
+    }
+    assert wanted.keys() - published.keys() == set()
+    assert {name for name in published if name in wanted and wanted[name].unit not in (None, published[name])} == set()
+
+
 def test_serverless_endpoints_publish_what_is_documented_and_nothing_per_instance() -> None:
     assert metrics.SERVERLESS.keys() >= SERVERLESS_HAS
-    assert "InvocationsPerInstance" not in metrics.SERVERLESS
+    assert not metrics.SERVERLESS.keys() & {"InvocationsPerInstance", "InvocationModelErrors"}
 
 
 @pytest.mark.parametrize(
@@ -58,7 +84,8 @@ def test_latencies_are_in_microseconds_and_errors_have_no_unit(table: Mapping[st
 def publish(units: Mapping[str, str], status: int = 200) -> RecordingSink:
     sink = RecordingSink()
     publisher = Publisher(sink, units, ({"EndpointName": "e", "VariantName": "v"},))
-    measured(nullcontext(Model(status=status)), Invocation(body=b""), [publisher], {"InvocationsPerInstance": 0.5})
+    further = {"InvocationsPerInstance": 0.5, "ConcurrentRequestsPerModel": 1}
+    measured(nullcontext(Model(status=status)), Invocation(body=b""), [publisher], further)
     return sink
 
 
