@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
+import psutil
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -44,8 +45,6 @@ def dimensions(endpoint: str) -> dict[str, str]:
 
 
 def processes(endpoint: str) -> int:
-    import psutil
-
     mine = [one for one in psutil.process_iter(["cwd"]) if endpoint in (one.info["cwd"] or "")]
     return len(mine)
 

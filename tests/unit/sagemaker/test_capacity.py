@@ -124,6 +124,13 @@ def test_a_cold_start_that_fails_is_tried_again(serverless: Callable[..., Server
     assert one.call().status == 200
 
 
+def test_a_late_call_does_not_start_what_was_stopped_for_good(serverless: Callable[..., Serverless]) -> None:
+    one = serverless(Model())
+    one.capacity.stop()
+    one.call()
+    assert one.model.starts == 1
+
+
 def test_without_instances_nothing_runs_and_nothing_answers() -> None:
     model = Model()
     capacity = Instances(model, 0)
