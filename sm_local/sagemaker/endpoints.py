@@ -6,6 +6,7 @@ import time
 from concurrent.futures import Future
 
 from sm_local import patches
+from sm_local.sagemaker import background
 from sm_local.sagemaker.async_requests import AsyncCall, AsyncRequest
 from sm_local.sagemaker.capacity import Instances, OnDemand
 from sm_local.sagemaker.component import Component
@@ -160,8 +161,9 @@ class Endpoints:
     def shut_down(self) -> None:
         """Stop every model's process."""
         self.components.shut_down()
-        for endpoint in self._records.clear():
-            endpoint.delete()
+        deletions = [background.start(endpoint.delete, "sagemaker-end") for endpoint in self._records.clear()]
+        for deletion in deletions:
+            deletion.exception()
 
     def _called(self, name: str) -> Endpoint:
         if (endpoint := self._records.find(name)) is None:
