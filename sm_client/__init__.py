@@ -8,7 +8,7 @@
 
 from sm_client.client import Client
 from sm_client.errors import ApiError, ApiUnreachableError, SmClientError, StackNotFoundError
-from sm_client.results import Annotations, Classification, Classifications, Token
+from sm_client.results import Annotations, Classification, Classifications, Entity, Token
 
 __all__ = [
     "Annotations",
@@ -17,6 +17,7 @@ __all__ = [
     "Classification",
     "Classifications",
     "Client",
+    "Entity",
     "SmClientError",
     "StackNotFoundError",
     "Token",

@@ -64,7 +64,7 @@ class Client:
         Args:
             texts: 1 to 100 texts of 1 to 10,000 characters, 200,000 together (20,000 with annotations).
             language: ``"auto"`` decides by script, for each text.
-            annotations: Also return the words with their offsets.
+            annotations: Also return tokens, part-of-speech tags, named entities and features.
 
         Raises:
             ApiError: The API refused the texts or failed, with the fields of its problem document.

@@ -3,38 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Token:
-    """A word of a text.
+    """A word, number or sign of a text.
 
     Args:
         text: The word.
         start: Offset of its first character (code point) in the text as it was sent.
         end: Offset just behind its last character.
+        pos: Its part of speech, a Universal POS tag such as ``"NOUN"``.
     """
 
     text: str
     start: int
     end: int
+    pos: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entity:
+    """A named entity of a text.
+
+    Args:
+        text: The entity.
+        start: Offset of its first character (code point) in the text as it was sent.
+        end: Offset just behind its last character.
+        type: ``"PERSON"``, ``"LOCATION"``, ``"ORGANIZATION"``, or what else the language's model knows.
+    """
+
+    text: str
+    start: int
+    end: int
+    type: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Annotations:
-    """What the preprocessing function of a language found in one text."""
+    """What the preprocessing function of a language found in one text.
 
-    tokens: tuple[Token, ...]
+    Args:
+        tokens: In order.
+        entities: In order.
+        features: Numbers that describe the text, by their names.
+        error: Why the text was not annotated; then there is nothing else. ``None``: it was.
+    """
+
+    tokens: tuple[Token, ...] = ()
+    entities: tuple[Entity, ...] = ()
+    features: Mapping[str, Any] = field(default_factory=dict)
+    error: str | None = None
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Annotations:
         """Read a result's ``annotations``. Raises KeyError where a field is missing."""
+        if "error" in document:
+            return cls(error=document["error"])
         return cls(
             tokens=tuple(
-                Token(text=token["text"], start=token["start"], end=token["end"]) for token in document["tokens"]
-            )
+                Token(text=token["text"], start=token["start"], end=token["end"], pos=token["pos"])
+                for token in document["tokens"]
+            ),
+            entities=tuple(
+                Entity(text=entity["text"], start=entity["start"], end=entity["end"], type=entity["type"])
+                for entity in document["entities"]
+            ),
+            features=document["features"],
         )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sm_constructs.api import ClassificationApi
+    from sm_constructs.dataset_annotation import DatasetAnnotation
     from sm_constructs.endpoint import Endpoint, RealTime, Serverless
     from sm_constructs.errors import InvalidPropsError
     from sm_constructs.lambda_platform import LambdaPlatform
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sm_constructs.monitoring import Monitoring
     from sm_constructs.preprocessing import TextPreprocessor
     from sm_constructs.stages import DEV, PROD, StageConfig
+    from sm_constructs.start_up import ProvisionedConcurrency, SnapStart
     from sm_constructs.storage import ArtifactStore
     from sm_constructs.text_classification import TextClassification, TextClassificationStack
 
@@ -25,6 +27,7 @@ __all__ = [
     "PROD",
     "ArtifactStore",
     "ClassificationApi",
+    "DatasetAnnotation",
     "Endpoint",
     "Framework",
     "InvalidPropsError",
@@ -32,8 +35,10 @@ __all__ = [
     "Model",
     "ModelData",
     "Monitoring",
+    "ProvisionedConcurrency",
     "RealTime",
     "Serverless",
+    "SnapStart",
     "StageConfig",
     "TextClassification",
     "TextClassificationStack",
@@ -45,6 +50,7 @@ _MODULES = {
     "PROD": "stages",
     "ArtifactStore": "storage",
     "ClassificationApi": "api",
+    "DatasetAnnotation": "dataset_annotation",
     "Endpoint": "endpoint",
     "Framework": "model",
     "InvalidPropsError": "errors",
@@ -52,8 +58,10 @@ _MODULES = {
     "Model": "model",
     "ModelData": "model",
     "Monitoring": "monitoring",
+    "ProvisionedConcurrency": "start_up",
     "RealTime": "endpoint",
     "Serverless": "endpoint",
+    "SnapStart": "start_up",
     "StageConfig": "stages",
     "TextClassification": "text_classification",
     "TextClassificationStack": "text_classification",

@@ -68,6 +68,8 @@ class RuntimeFunction(Construct):
         vpc: Where the function runs. None: in Lambda's own network.
         encryption_key: Encrypts the environment and the logs. None: keys that AWS manages.
         lambda_platform: Python version and architecture.
+        model_layer: A zip file with a model of the caller's own, which Lambda unpacks below ``/opt``. None: none.
+        snap_start: Whether published versions start from a snapshot.
 
     Attributes:
         function: The function.
@@ -91,8 +93,12 @@ class RuntimeFunction(Construct):
         vpc: ec2.IVpc | None,
         encryption_key: kms.IKey | None,
         lambda_platform: LambdaPlatform,
+        model_layer: Path | None = None,
+        snap_start: bool = False,
     ) -> None:
         super().__init__(scope, construct_id)
+        # Without this flag a version would not notice that a layer has changed.
+        self.node.set_context("@aws-cdk/aws-lambda:recognizeLayerVersion", True)
         self.log_group: logs.ILogGroup = log_group(
             self,
             "LogGroup",
@@ -115,12 +121,16 @@ class RuntimeFunction(Construct):
                 },
                 environment_encryption=encryption_key,
                 handler=handler,
-                layers=[_layer(self, name, lambda_platform) for name in layers],
+                layers=[
+                    *(_layer(self, name, lambda_platform) for name in layers),
+                    *([_model_layer(self, model_layer)] if model_layer else []),
+                ],
                 log_group=self.log_group,
                 memory_size=memory_size_mb,
                 reserved_concurrent_executions=reserved_concurrent_executions,
                 role=self._role(vpc),
                 runtime=lambda_platform.runtime,
+                snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if snap_start else None,
                 timeout=timeout,
                 tracing=lambda_.Tracing.ACTIVE,
                 vpc=vpc,
@@ -136,7 +146,7 @@ class RuntimeFunction(Construct):
 
 
 def grant_invoke(function: lambda_.IFunction, grantee: iam.IGrantable) -> iam.Grant:
-    """Allow to invoke the function itself; the CDK's own grant adds all of its versions and aliases."""
+    """Allow to invoke just this function or alias; the CDK's own grant adds all of its versions and aliases."""
     return iam.Grant.add_to_principal(
         grantee=grantee, actions=["lambda:InvokeFunction"], resource_arns=[function.function_arn]
     )
@@ -166,4 +176,13 @@ def _layer(scope: Construct, name: str, platform: LambdaPlatform) -> lambda_.Lay
         compatible_architectures=[platform.lambda_architecture],
         compatible_runtimes=[platform.runtime],
         description=f"Dependencies of text classification: {name}",
+    )
+
+
+def _model_layer(scope: Construct, content: Path) -> lambda_.LayerVersion:
+    return lambda_.LayerVersion(
+        scope,
+        "ModelLayer",
+        code=lambda_.Code.from_asset(str(content)),
+        description="A language model",
     )

@@ -67,8 +67,8 @@ class ClassificationApi(Construct):
         scope: The parent construct.
         construct_id: The id within the parent.
         endpoint: The endpoint that classifies.
-        preprocessor: Finds the words of a text, for requests with ``"annotations": true``. When omitted: such
-            requests are refused.
+        preprocessor: Annotates texts, for requests with ``"annotations": true``. When omitted: such requests are
+            refused.
         authorization: Who may call: ``AuthorizationType.IAM``, an authorizer of your own, or, for an API that
             is open to the whole internet, ``AuthorizationType.NONE``. When omitted: IAM, so callers sign with
             credentials that :meth:`grant_invoke` allows.
@@ -257,7 +257,7 @@ class ClassificationApi(Construct):
 def _environment(
     endpoint: sagemaker.IEndpoint, preprocessor: TextPreprocessor | None, timeout: Duration
 ) -> dict[str, str]:
-    functions = preprocessor.functions if preprocessor else {}
+    functions = preprocessor.invoked if preprocessor else {}
     return {
         "ENDPOINT_NAME": endpoint.endpoint_name,
         # Of the function's time a seventh, 4 of 28 seconds, is left to read the request and to answer.

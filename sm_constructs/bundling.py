@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,22 +19,24 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from sm_constructs._sources import source_directory
+from sm_constructs._stripping import is_needed, without_debug_symbols
 from sm_constructs.errors import InvalidPropsError
 from sm_constructs.lambda_platform import LAMBDA, LambdaPlatform
 
-LAYERS = ("core", "words")
-"""``core``: Powertools and pydantic, for every function. ``words``: the segmenters of the languages."""
+LAYERS = ("core", "english", "chinese")
+"""``core``: Powertools and pydantic, for every function. The others: libraries and model of a language."""
 
-_FORMAT = "1"  # part of every hash: change it when the content of a bundle changes for the same requirements
-_NO_ONE_IMPORTS = {"bin", "__pycache__"}
-_DEAD_WEIGHT = PurePosixPath("python/uniseg/docs")  # 10 MB of web pages and fonts
-_INSTALLER_NOTES = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", ".lock"}
-# glibc 2.17: both Amazon Linux 2 (Python 3.11) and 2023 (from 3.12) have a newer one.
-_WHEEL_PLATFORMS = {"arm64": "aarch64-manylinux2014", "x86_64": "x86_64-manylinux2014"}
+UNZIPPED_LIMIT_BYTES = 250 * 1024 * 1024
+"""What a function and its layers may have together, unzipped:
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html."""
+
+_ROOM_BYTES = 30_000_000  # for the functions' own code, and for layers that an app adds
+_FORMAT = "2"  # part of every hash: change it when the content of a bundle changes for the same requirements
+_PROCESSORS = {"arm64": "aarch64", "x86_64": "x86_64"}
 
 
 class BundlingError(RuntimeError):
-    """A layer's dependencies could not be installed. The message names what, for which platform, and why."""
+    """Layers could not be built. The message says of each which package, for which platform, and why."""
 
 
 def requirements_path(layer: str) -> Path:
@@ -81,11 +84,26 @@ def bundle(platform: LambdaPlatform, *, on_progress: Callable[[str], None] = lam
 
     Raises:
         InvalidPropsError: The platform is not one of Lambda's, nor this machine's.
-        BundlingError: A dependency could not be installed, such as one without a wheel for the platform.
+        BundlingError: A dependency could not be installed, such as one without a wheel for the platform, or a
+            layer is too large. All other layers have been built: functions that need only these can be used.
     """
     if problems := platform.problems():
         raise InvalidPropsError("LambdaPlatform", problems)
-    return {layer: _bundle_layer(layer, platform, on_progress) for layer in LAYERS}
+    paths, failures = {}, []
+    for layer in LAYERS:
+        try:
+            paths[layer] = _bundle_layer(layer, platform, on_progress)
+        except BundlingError as error:
+            failures.append(str(error))
+    if failures:
+        raise BundlingError("\n".join(failures))
+    return paths
+
+
+def unzipped_bytes(path: Path) -> int:
+    """Return how many bytes the files in a zip file have, unzipped."""
+    with zipfile.ZipFile(path) as archive:
+        return sum(entry.file_size for entry in archive.infolist())
 
 
 def code_zip(directory: Path) -> Path:
@@ -103,6 +121,14 @@ def code_zip(directory: Path) -> Path:
     return path
 
 
+def model_zip(model: Path, directory: Path) -> Path:
+    """Write a language's model to a zip file in ``directory``, as a layer that has it in ``/opt/model``."""
+    entries = {str(name): path for name, path in _files(model, PurePosixPath("model"))}
+    path = directory / "model.zip"
+    _write_zip(path, entries, zipfile.ZIP_STORED)
+    return path
+
+
 def _bundle_layer(layer: str, platform: LambdaPlatform, on_progress: Callable[[str], None]) -> Path:
     path = _layer_file(layer, platform)
     if path.is_file():
@@ -113,10 +139,18 @@ def _bundle_layer(layer: str, platform: LambdaPlatform, on_progress: Callable[[s
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as temporary:
         installed = Path(temporary, "python")
         _install(layer, platform, installed)
+        _compile(platform, installed)
         unfinished = Path(temporary, path.name)
         _write_zip(unfinished, _layer_files(installed), zipfile.ZIP_DEFLATED)
+        unzipped = unzipped_bytes(unfinished)
+        if unzipped > UNZIPPED_LIMIT_BYTES - _ROOM_BYTES:
+            raise BundlingError(
+                f"the layer '{layer}' for {_describe(platform)} has {unzipped / 1e6:.0f} MB unzipped: Lambda takes "
+                f"{UNZIPPED_LIMIT_BYTES / 1e6:.0f} MB of a function and its layers, and {_ROOM_BYTES / 1e6:.0f} are "
+                "kept free"
+            )
         unfinished.replace(path)
-    on_progress(f"{layer}: {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    on_progress(f"{layer}: {path} ({path.stat().st_size / 1e6:.1f} MB, {unzipped / 1e6:.1f} MB unzipped)")
     return path
 
 
@@ -128,7 +162,7 @@ def _install(layer: str, platform: LambdaPlatform, target: Path) -> None:
     # Imported here, because a CDK app that only synthesizes needs no installer.
     from uv import find_uv_bin
 
-    foreign = ["--python-platform", _WHEEL_PLATFORMS[platform.architecture]]
+    foreign = ["--python-platform", _wheel_platform(platform)]
     done = subprocess.run(
         [
             *(find_uv_bin(), "pip", "install"),
@@ -146,10 +180,35 @@ def _install(layer: str, platform: LambdaPlatform, target: Path) -> None:
         raise BundlingError(_failure(layer, platform, done.stderr))
 
 
+def _compile(platform: LambdaPlatform, installed: Path) -> None:
+    """Compile to bytecode where this interpreter is of the platform's version: Lambda cannot write any itself.
+
+    Halves the time that loading spaCy takes. Files that do not compile are left to those who import them.
+    """
+    for brought in list(installed.rglob("__pycache__")):
+        shutil.rmtree(brought)
+    if platform.python != LambdaPlatform.local().python:
+        return
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"),
+            *("-s", str(installed), "-p", "/opt/python", str(installed)),
+        ],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONHASHSEED": "0"},  # the same bytes each time
+    )
+
+
 def _failure(layer: str, platform: LambdaPlatform, output: str) -> str:
     """Say which package has no wheel for which platform where uv says so, and always what uv said."""
-    without_wheel = re.search(r"Because (\S+) has no (?:usable )?wheels", output)
-    what = f"{without_wheel[1]} has no wheel" if without_wheel else f"the layer '{layer}' cannot be installed"
+    # uv writes numpy{python_full_version < '3.12'}==2.4.6 where a version is for some Pythons only.
+    without_wheel = re.search(r"Because ([\w.-]+)(?:\{.*?\})?(==\S+)? has no (?:usable )?wheels", output)
+    what = (
+        f"{without_wheel[1]}{without_wheel[2] or ''} has no wheel"
+        if without_wheel
+        else f"the layer '{layer}' cannot be installed"
+    )
     said = "\n".join(f"  {line}" for line in output.strip().splitlines())
     return f"{what} for {_describe(platform)} ({requirements_path(layer)}). uv said:\n{said}"
 
@@ -157,11 +216,9 @@ def _failure(layer: str, platform: LambdaPlatform, output: str) -> str:
 def _layer_files(installed: Path) -> dict[str, Path]:
     """Map names in a layer's zip file to files, leaving out what no function imports."""
     return {
-        str(name): path
-        for name, path in _files(installed, PurePosixPath("python"))
-        if _NO_ONE_IMPORTS.isdisjoint(name.parts)
-        and name.name not in _INSTALLER_NOTES
-        and not name.is_relative_to(_DEAD_WEIGHT)
+        str(PurePosixPath("python") / name): path
+        for name, path in _files(installed, PurePosixPath())
+        if is_needed(name)
     }
 
 
@@ -186,7 +243,13 @@ def _write_zip(path: Path, entries: dict[str, Path], compression: int) -> None:
             entry = zipfile.ZipInfo(name)  # of 1980-01-01
             entry.create_system = 3  # Unix, whichever system writes it
             entry.external_attr = 0o100644 << 16
-            archive.writestr(entry, entries[name].read_bytes(), compression)
+            archive.writestr(entry, without_debug_symbols(entries[name].read_bytes()), compression)
+
+
+def _wheel_platform(platform: LambdaPlatform) -> str:
+    # The version of glibc: 2.26 in Amazon Linux 2 (Python 3.11), 2.34 in 2023 (from 3.12).
+    libc = "manylinux_2_17" if platform.python == "3.11" else "manylinux_2_34"
+    return f"{_PROCESSORS[platform.architecture]}-{libc}"
 
 
 def _describe(platform: LambdaPlatform) -> str:

@@ -38,7 +38,7 @@ class ArtifactPrefix:
 
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to list and read the objects under this prefix and to decrypt them."""
-        grant = self._grant(grantee, "s3:GetObject").combine(self._grant_list(grantee))
+        grant = self._grant(grantee, "s3:GetObject").combine(self.grant_list(grantee))
         return grant.combine(self.encryption_key.grant_decrypt(grantee)) if self.encryption_key else grant
 
     def grant_write(self, grantee: iam.IGrantable) -> iam.Grant:
@@ -61,7 +61,8 @@ class ArtifactPrefix:
             resource=self.bucket,
         )
 
-    def _grant_list(self, grantee: iam.IGrantable) -> iam.Grant:
+    def grant_list(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to list the objects under this prefix, but not to read them."""
         return iam.Grant.add_to_principal_or_resource(
             grantee=grantee,
             actions=["s3:ListBucket"],

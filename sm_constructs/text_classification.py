@@ -10,6 +10,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from sm_constructs.api import ClassificationApi
+from sm_constructs.dataset_annotation import DatasetAnnotation
 from sm_constructs.endpoint import Endpoint, RealTime, Serverless
 from sm_constructs.lambda_platform import LambdaPlatform
 from sm_constructs.model import Framework, Model, ModelData
@@ -41,7 +42,8 @@ class TextClassification(Construct):
         artifacts: The store of data sets, models and results.
         model: The model.
         endpoint: The endpoint that serves it.
-        preprocessor: The functions that find the words of texts.
+        preprocessor: The functions that annotate texts.
+        dataset_annotation: The state machine that annotates data sets.
         api: The API.
         monitoring: Alarms on all of them, their topic and the dashboard.
 
@@ -91,6 +93,17 @@ class TextClassification(Construct):
             encryption_key=self.encryption_key,
             lambda_platform=lambda_platform,
         )
+        self.dataset_annotation = DatasetAnnotation(
+            self,
+            "DatasetAnnotation",
+            preprocessor=self.preprocessor,
+            artifacts=self.artifacts,
+            log_retention=stage.log_retention,
+            removal_policy=stage.removal_policy,
+            vpc=vpc,
+            encryption_key=self.encryption_key,
+            lambda_platform=lambda_platform,
+        )
         self.api = ClassificationApi(
             self,
             "Api",
@@ -124,6 +137,8 @@ class TextClassification(Construct):
         monitoring.monitor_function(self.api.classify_function, name="Classify")
         for language, function in self.preprocessor.functions.items():
             monitoring.monitor_function(function, name=f"Annotate{language.capitalize()}")
+        for name, function in self.dataset_annotation.functions.items():
+            monitoring.monitor_function(function, name=f"Dataset{name}")
         monitoring.monitor_endpoint(self.endpoint, thresholds=stage.endpoint_thresholds)
         return monitoring
 
@@ -131,8 +146,8 @@ class TextClassification(Construct):
 class TextClassificationStack(Stack):
     """Define a stack with one :class:`TextClassification`, and with outputs that its clients find it by.
 
-    The outputs are ``ApiUrl``, ``EndpointName``, ``ArtifactBucketName``, ``AlarmTopicArn``, ``DashboardName`` and
-    ``ClassifyFunctionName``.
+    The outputs are ``ApiUrl``, ``EndpointName``, ``ArtifactBucketName``, ``AlarmTopicArn``, ``DashboardName``,
+    ``ClassifyFunctionName`` and ``DatasetAnnotationStateMachineArn``.
 
     Args:
         scope: The app, or a stage of it.
@@ -192,6 +207,7 @@ class TextClassificationStack(Stack):
             "AlarmTopicArn": system.monitoring.topic.topic_arn,
             "DashboardName": system.monitoring.dashboard.dashboard_name,
             "ClassifyFunctionName": system.api.classify_function.function_name,
+            "DatasetAnnotationStateMachineArn": system.dataset_annotation.state_machine.state_machine_arn,
         }.items():
             CfnOutput(self, output, value=value)
 

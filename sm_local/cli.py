@@ -15,7 +15,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from sm_client import Classifications, Client, StackNotFoundError
+from sm_client import Annotations, Classifications, Client, StackNotFoundError
 from sm_client.client import Language, stack_outputs
 from sm_local import deployment, lifecycle, logs
 from sm_local.connection import connect, running_server
@@ -102,7 +102,7 @@ def status() -> None:
 def classify(
     texts: Annotated[list[str], typer.Argument(help="One or more texts, Chinese or English.")],
     language: Annotated[str, typer.Option(help="auto, en or zh.")] = "auto",
-    annotations: Annotated[bool, typer.Option("--annotations", help="Show the words, too.")] = False,
+    annotations: Annotated[bool, typer.Option("--annotations", help="Show words, tags and entities, too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
     stage: StageOption = Stage.DEV,
 ) -> None:
@@ -198,6 +198,15 @@ def _results_table(texts: list[str], answer: Classifications) -> Table:
     for text, result in zip(texts, answer, strict=True):
         table.add_row(Text(text[:60]), result.label, f"{result.score:.3f}", result.language)
         if result.annotations:
-            words = " ".join(token.text for token in result.annotations.tokens)
-            table.add_row(Text(f"  {words}", style="dim"))
+            for line in _annotation_lines(result.annotations):
+                table.add_row(Text(f"  {line}", style="dim"))
     return table
+
+
+def _annotation_lines(annotations: Annotations) -> Iterator[str]:
+    if annotations.error:
+        yield annotations.error
+        return
+    yield " ".join(f"{token.text}/{token.pos}" for token in annotations.tokens)
+    if annotations.entities:
+        yield ", ".join(f"{entity.text}: {entity.type}" for entity in annotations.entities)

@@ -10,7 +10,7 @@ LANGUAGES: tuple[Language, ...] = get_args(Language)
 
 # Unicode script Han: the iteration mark, the zero, the unified and the compatibility ideographs.
 _HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_HAN_CHARACTER = re.compile(f"[{_HAN}]")
+HAN_CHARACTER = re.compile(f"[{_HAN}]")
 _OTHER_WORD = re.compile(rf"[^\W\d_{_HAN}]+")
 
 
@@ -28,5 +28,5 @@ def detect_language(text: str) -> Language:
     >>> detect_language("👍 100%")
     'en'
     """
-    han = len(_HAN_CHARACTER.findall(text))
+    han = len(HAN_CHARACTER.findall(text))
     return "zh" if han and han >= len(_OTHER_WORD.findall(text)) else "en"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache, partial
 
 
 def normalize(text: str) -> str:
@@ -52,6 +53,8 @@ def normalize_with_offsets(text: str) -> NormalizedText:
     >>> normalize_with_offsets("e\u0301 \r\n½")
     NormalizedText(text='é 1⁄2', spans=((0, 2), (2, 5), (5, 6), (5, 6), (5, 6)))
     """
+    if normalize(text) == text:
+        return NormalizedText(text=text, spans=tuple(zip(range(len(text)), range(1, len(text) + 1), strict=True)))
     characters: list[str] = []
     spans: list[tuple[int, int]] = []
     for character, start, end in _normal_characters(text):
@@ -75,7 +78,7 @@ def _normal_characters(text: str) -> Iterator[tuple[str, int, int]]:
         return
     for start, end in _independent_segments(text):
         segment = text[start:end]
-        normal = unicodedata.normalize("NFKC", segment)
+        normal = _nfkc(segment)
         if normal == segment:
             yield from ((character, start + index, start + index + 1) for index, character in enumerate(normal))
         else:
@@ -86,11 +89,24 @@ def _independent_segments(text: str) -> Iterator[tuple[int, int]]:
     """Yield the smallest pieces of ``text`` that normalise on their own, whatever stands around them."""
     start = 0
     for index in range(1, len(text)):
-        if not _joins(text[start:index], text[index]):
+        if not (may_join(text[index]) and _joins(text[start:index], text[index])):
             yield start, index
             start = index
     if text:
         yield start, len(text)
+
+
+_nfkc = lru_cache(maxsize=8192)(partial(unicodedata.normalize, "NFKC"))
+
+
+@lru_cache(maxsize=8192)
+def may_join(character: str) -> bool:
+    """Return whether NFKC may reorder or compose ``character`` with what stands before it, in any text.
+
+    Few characters do: marks, and some vowels and consonants of Indic scripts and of Hangul, in two ranges.
+    """
+    first = unicodedata.normalize("NFKD", character)[0]
+    return bool(unicodedata.combining(first)) or "\u0900" <= first <= "\u1bff" or "\U00011000" <= first <= "\U00016fff"
 
 
 def _joins(segment: str, character: str) -> bool:

@@ -3,9 +3,10 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
@@ -17,6 +18,7 @@ from sm_client._transport import Retries
 from sm_client.client import stack_outputs
 from sm_local.state import ACCOUNT, REGION
 from tests.local_aws import LocalAws, Stack
+from tests.sagemaker_account import eventually
 from tests.tiny_model import train_tiny_model
 
 pytestmark = pytest.mark.e2e
@@ -50,6 +52,79 @@ def test_annotations_are_words_with_their_places_in_the_text_as_sent(dev_stack: 
     chinese, english = ([token.text for token in result.annotations.tokens] for result in answer if result.annotations)
     assert "喜欢" in chinese
     assert "panic" in english
+
+
+def test_annotations_have_tags_and_entities(dev_stack: Stack) -> None:
+    texts = ["李明昨天在北京大学见到了张教授。", "Tim Cook of Apple visited London on Friday."]
+    chinese, english = (result.annotations for result in dev_stack.client().classify(texts, annotations=True))
+
+    assert chinese is not None
+    assert {("李明", "PERSON"), ("北京大学", "ORGANIZATION")} <= {(each.text, each.type) for each in chinese.entities}
+    assert ("见到", "VERB") in {(token.text, token.pos) for token in chinese.tokens}
+    assert chinese.features["tags"]["PUNCT"] == 1
+    assert english is not None
+    assert {("Tim Cook", "PERSON"), ("Apple", "ORGANIZATION"), ("London", "LOCATION")} <= {
+        (each.text, each.type) for each in english.entities
+    }
+    assert ("visited", "VERB") in {(token.text, token.pos) for token in english.tokens}
+
+
+def _ended(execution: str) -> Mapping[str, Any]:
+    """Return the execution of a state machine when it is over."""
+
+    def look() -> Mapping[str, Any] | None:
+        found = boto3.client("stepfunctions").describe_execution(executionArn=execution)
+        return found if found["status"] != "RUNNING" else None
+
+    return eventually(look, seconds=300)
+
+
+def test_a_data_set_is_annotated_in_parallel_and_a_bad_line_stops_nothing(dev_stack: Stack) -> None:
+    bucket = dev_stack.outputs["ArtifactBucketName"]
+    lines = [
+        *(
+            json.dumps({"text": f"李明在北京，第{n}次。" if n % 2 else f"Tim Cook in London {n}", "label": str(n)})
+            for n in range(4_000)
+        ),
+        '{"text": ""}',
+        "no JSON",
+    ]
+    s3, states = boto3.client("s3"), boto3.client("stepfunctions")
+    s3.put_object(Bucket=bucket, Key="datasets/annotate-me/all.jsonl", Body="\n".join(lines).encode())
+
+    execution = states.start_execution(
+        stateMachineArn=dev_stack.outputs["DatasetAnnotationStateMachineArn"],
+        input=json.dumps({"dataset": "datasets/annotate-me/", "output": "datasets/annotated/"}),
+    )["executionArn"]
+    ended = _ended(execution)
+
+    assert ended["status"] == "SUCCEEDED", ended
+    keys = [each["Key"] for each in s3.list_objects_v2(Bucket=bucket, Prefix="datasets/annotated/all-")["Contents"]]
+    assert keys == ["datasets/annotated/all-00000.jsonl", "datasets/annotated/all-00001.jsonl"]
+    found = [
+        json.loads(line)
+        for key in keys
+        for line in s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode().splitlines()
+    ]
+    assert [each["label"] for each in found[:-2]] == [str(n) for n in range(4_000)]
+    assert found[1]["annotations"]["entities"][0] == {"text": "李明", "start": 0, "end": 2, "type": "PERSON"}
+    assert found[0]["annotations"]["entities"][0] == {"text": "Tim Cook", "start": 0, "end": 8, "type": "PERSON"}
+    assert found[-2:] == [
+        {"text": "", "annotations": {"error": "the text has 0 characters: must have from 1 to 10,000"}},
+        {"line": "no JSON", "annotations": {"error": "not JSON: Expecting value: line 1 column 1 (char 0)"}},
+    ]
+
+
+def test_a_data_set_that_is_not_there_ends_with_a_reason(dev_stack: Stack) -> None:
+    states = boto3.client("stepfunctions")
+    execution = states.start_execution(
+        stateMachineArn=dev_stack.outputs["DatasetAnnotationStateMachineArn"],
+        input=json.dumps({"dataset": "datasets/nowhere/", "output": "datasets/annotated/"}),
+    )["executionArn"]
+    ended = _ended(execution)
+
+    assert ended["status"] == "FAILED"
+    assert "datasets/nowhere/ has no *.jsonl with anything in it" in ended["cause"]
 
 
 def test_annotations_never_change_a_label(dev_stack: Stack) -> None:

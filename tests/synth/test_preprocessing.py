@@ -12,7 +12,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 
-from sm_constructs import InvalidPropsError, LambdaPlatform, TextPreprocessor
+from sm_constructs import InvalidPropsError, LambdaPlatform, ProvisionedConcurrency, SnapStart, TextPreprocessor
 from tests.synth.templates import all_of, only, resources_of, statement_for, statements
 
 pytestmark = pytest.mark.usefixtures("bundles")
@@ -49,7 +49,7 @@ def test_a_function_runs_python_3_13_on_arm64_and_is_traced_by_default(stack: cd
     function = only(stack, FUNCTION)
 
     assert (function["Runtime"], function["Architectures"]) == ("python3.13", ["arm64"])
-    assert (function["MemorySize"], function["Timeout"]) == (512, 20)
+    assert (function["MemorySize"], function["Timeout"]) == (1769, 20)
     assert function["TracingConfig"] == {"Mode": "Active"}
     assert function.keys().isdisjoint({"ReservedConcurrentExecutions", "KmsKeyArn", "VpcConfig"})
 
@@ -171,10 +171,16 @@ def test_two_preprocessors_live_in_one_stack_and_share_the_layers(stack: cdk.Sta
     TextPreprocessor(stack, "First")
     TextPreprocessor(stack, "Second")
 
-    layers = ids(stack, LAYER)
+    layers = {name: layer for name, layer in resources_of(stack).items() if layer["Type"] == LAYER}
+    names = {name: layer["Properties"]["Description"].rpartition(" ")[2] for name, layer in layers.items()}
 
-    assert len(layers) == 2
-    assert [{layer["Ref"] for layer in function["Layers"]} for function in functions(stack)] == [set(layers)] * 4
+    assert sorted(names.values()) == ["chinese", "core", "english"]
+    assert sorted(sorted(names[layer["Ref"]] for layer in function["Layers"]) for function in functions(stack)) == [
+        ["chinese", "core"],
+        ["chinese", "core"],
+        ["core", "english"],
+        ["core", "english"],
+    ]
 
 
 def test_functions_for_two_platforms_live_in_one_stack_with_layers_of_their_own(stack: cdk.Stack) -> None:
@@ -183,7 +189,7 @@ def test_functions_for_two_platforms_live_in_one_stack_with_layers_of_their_own(
 
     layers = [(layer["Properties"]["CompatibleArchitectures"]) for layer in all_of(stack, LAYER)]
 
-    assert sorted(layers) == [["arm64"], ["arm64"], ["x86_64"], ["x86_64"]]
+    assert sorted(layers) == [["arm64"]] * 3 + [["x86_64"]] * 3
 
 
 def test_two_stacks_of_one_app_have_layers_of_their_own(app: cdk.App) -> None:
@@ -191,7 +197,7 @@ def test_two_stacks_of_one_app_have_layers_of_their_own(app: cdk.App) -> None:
     for stack in stacks:
         TextPreprocessor(stack, "Preprocessor")
 
-    assert [len(all_of(stack, LAYER)) for stack in stacks] == [2, 2]
+    assert [len(all_of(stack, LAYER)) for stack in stacks] == [3, 3]
 
 
 def test_a_granted_caller_may_invoke_the_functions_but_none_of_their_versions(stack: cdk.Stack) -> None:
@@ -203,6 +209,59 @@ def test_a_granted_caller_may_invoke_the_functions_but_none_of_their_versions(st
     assert statement_for(stack, "lambda:InvokeFunction")["Resource"] == [
         {"Fn::GetAtt": [function, "Arn"]} for function in ids(stack, FUNCTION)
     ]
+
+
+@pytest.mark.parametrize(
+    ("start_up", "configuration"),
+    [
+        (SnapStart(), None),
+        (ProvisionedConcurrency(executions=2), {"ProvisionedConcurrentExecutions": 2}),
+    ],
+)
+def test_functions_that_are_prepared_are_invoked_by_their_alias(
+    stack: cdk.Stack, start_up: SnapStart | ProvisionedConcurrency, configuration: object
+) -> None:
+    preprocessor = TextPreprocessor(stack, "Preprocessor", languages=["zh"], start_up=start_up)
+    role = iam.Role(stack, "Caller", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    preprocessor.grant_invoke(role)
+
+    alias = only(stack, "AWS::Lambda::Alias")
+    snap_start = {"ApplyOn": "PublishedVersions"} if isinstance(start_up, SnapStart) else None
+    assert only(stack, FUNCTION).get("SnapStart") == snap_start
+    assert alias["Name"] == "live"
+    assert alias.get("ProvisionedConcurrencyConfig") == configuration
+    (name,) = ids(stack, "AWS::Lambda::Alias")
+    assert statement_for(stack, "lambda:InvokeFunction")["Resource"] == {"Ref": name}
+    assert stack.resolve(preprocessor.invoked["zh"].function_name) != stack.resolve(
+        preprocessor.functions["zh"].function_name
+    )
+
+
+def test_a_model_of_ones_own_is_a_layer_of_its_own(stack: cdk.Stack, tmp_path: Path) -> None:
+    for name in ("config.cfg", "meta.json", "ner/model"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("a model")
+    TextPreprocessor(stack, "Preprocessor", english_model=tmp_path)
+
+    variables = {
+        function["Environment"]["Variables"]["LANGUAGE"]: function["Environment"]["Variables"].get("LANGUAGE_MODEL")
+        for function in functions(stack)
+    }
+    assert variables == {"en": "/opt/model", "zh": None}
+    assert sorted(len(function["Layers"]) for function in functions(stack)) == [2, 3]
+
+
+def test_models_that_cannot_be_loaded_or_are_too_large_are_refused(stack: cdk.Stack, tmp_path: Path) -> None:
+    for name in ("lac_encoder.onnx", "lac_crf_transitions.npy", "word.dic", "tag.dic"):
+        (tmp_path / name).write_text("")
+    with (tmp_path / "lac_encoder.onnx").open("r+b") as model:
+        model.truncate(263_000_000)
+    with pytest.raises(InvalidPropsError) as caught:
+        TextPreprocessor(stack, "Preprocessor", english_model=tmp_path, chinese_model=str(tmp_path))
+
+    missing, large = caught.value.problems
+    assert missing == f"english_model is {tmp_path}: has no config.cfg, meta.json"
+    assert large.startswith("chinese_model has 263 MB and the layers have 0: Lambda takes 262 MB")
 
 
 def test_every_wrong_argument_is_named_at_once(stack: cdk.Stack) -> None:
@@ -231,6 +290,17 @@ def test_every_wrong_argument_is_named_at_once(stack: cdk.Stack) -> None:
     ("arguments", "problem"),
     [
         ({"languages": []}, "languages is empty: name at least one of 'en', 'zh'"),
+        ({"languages": ["zh"], "english_model": "x"}, "english_model without 'en' in languages"),
+        (
+            {"lambda_platform": LambdaPlatform(python="3.11")},
+            "lambda_platform.python is '3.11': the languages' libraries have no wheels for its Amazon Linux 2: use a "
+            "newer one",
+        ),
+        (
+            {"start_up": ProvisionedConcurrency(executions=3), "reserved_concurrent_executions": 2},
+            "start_up.executions is 3: must be at most reserved_concurrent_executions, which is 2",
+        ),
+        ({"start_up": ProvisionedConcurrency(executions=0)}, "start_up.executions is 0: must be at least 1"),
         (
             {"timeout": cdk.Duration.millis(1500)},
             "timeout is 1.5 seconds: must be whole seconds from 1 to 900",

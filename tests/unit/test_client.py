@@ -20,7 +20,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 import sm_client
-from sm_client import ApiError, ApiUnreachableError, Client, StackNotFoundError, Token
+from sm_client import Annotations, ApiError, ApiUnreachableError, Client, Entity, StackNotFoundError, Token
 from sm_client._transport import Retries
 from sm_local.state import StateDirectory
 from sm_local.tls import ensure_certificate
@@ -128,16 +128,27 @@ def test_the_request_says_what_was_asked_for(client: Client, api: Api) -> None:
     assert "物流很快".encode() in request.body, "escaped, Chinese would take twice the room of 10 MB"
 
 
-def test_annotations_come_as_tokens_with_offsets(client: Client, api: Api) -> None:
-    tokens = [{"text": "物流", "start": 0, "end": 2}, {"text": "很快", "start": 2, "end": 4}]
-    result = {**ANSWER["results"][0], "annotations": {"tokens": tokens, "entities": []}}  # type: ignore[dict-item]
-    api.answers = [(200, {**ANSWER, "results": [result], "added_later": 1})]
-    (classified,) = client.classify(["物流很快"], annotations=True)
-    assert classified.annotations is not None
-    assert classified.annotations.tokens == (
-        Token(text="物流", start=0, end=2),
-        Token(text="很快", start=2, end=4),
+def test_annotations_come_as_tokens_entities_and_features(client: Client, api: Api) -> None:
+    annotations = {
+        "tokens": [
+            {"text": "北京", "start": 0, "end": 2, "pos": "PROPN"},
+            {"text": "很", "start": 2, "end": 3, "pos": "ADV"},
+        ],
+        "entities": [{"text": "北京", "start": 0, "end": 2, "type": "LOCATION"}],
+        "features": {"version": 1},
+    }
+    results = [
+        {**ANSWER["results"][0], "annotations": each}  # type: ignore[dict-item]
+        for each in (annotations, {"error": "the text looks binary"})
+    ]
+    api.answers = [(200, {**ANSWER, "results": results, "added_later": 1})]
+    found, refused = (result.annotations for result in client.classify(["北京很", "\x01"], annotations=True))
+    assert found == Annotations(
+        tokens=(Token(text="北京", start=0, end=2, pos="PROPN"), Token(text="很", start=2, end=3, pos="ADV")),
+        entities=(Entity(text="北京", start=0, end=2, type="LOCATION"),),
+        features={"version": 1},
     )
+    assert refused == Annotations(error="the text looks binary")
 
 
 def test_the_api_keeps_its_host_name_when_the_connection_goes_elsewhere(client: Client, api: Api) -> None:

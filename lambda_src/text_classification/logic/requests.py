@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 if TYPE_CHECKING:
@@ -17,12 +19,18 @@ MAX_CHARACTERS = 10_000
 """The most characters (Unicode code points) of one text."""
 MAX_CHARACTERS_TOGETHER = 200_000
 MAX_CHARACTERS_TOGETHER_ANNOTATED = 20_000
+MAX_STRANGE_SHARE = 0.3
+"""The largest part of a text to be annotated that may be control, unassigned or replacement characters."""
 
 _MAX_PROBLEMS = 20
 _MAX_SHOWN = 40
 
 # By pydantic's name for what is wrong.
 _WORDS = {
+    "binary": (
+        "{field} looks binary: {strange:,} of {characters:,} characters are control, unassigned or replacement "
+        "characters: decode it as what it is"
+    ),
     "bool_type": "{field} is {came}: must be true or false",
     "extra_forbidden": "{field} is not known: allowed are {known}",
     "json_invalid": "the body is not JSON: {error}",
@@ -31,6 +39,7 @@ _WORDS = {
     "missing": "{field} is missing",
     "model_type": "{field} is {came}: must be an object",
     "nul_character": "{field} has the character U+0000 at {position}: remove it",
+    "string_pattern_mismatch": "{field} is {came}: must match {pattern}",
     "string_too_long": f"{{field}} has {{size:,}} characters: must have from 1 to {MAX_CHARACTERS:,}",
     "string_too_short": f"{{field}} has {{size:,}} characters: must have from 1 to {MAX_CHARACTERS:,}",
     "string_type": "{field} is {came}: must be a string",
@@ -69,7 +78,22 @@ def _without_nul(text: str) -> str:
     return text
 
 
+def _no_binary(text: str) -> str:
+    strange = sum(count for character, count in Counter(text).items() if _is_strange(character))
+    if strange > MAX_STRANGE_SHARE * len(text):
+        raise PydanticCustomError("binary", "looks binary", {"strange": strange, "characters": len(text)})
+    return text
+
+
+def _is_strange(character: str) -> bool:
+    """Whether a character is of those that decoding something else than text gives."""
+    if character == "\ufffd":
+        return True
+    return unicodedata.category(character) in {"Cc", "Cn", "Co"} and not character.isspace()
+
+
 Text = Annotated[str, Field(min_length=1, max_length=MAX_CHARACTERS), AfterValidator(_without_nul)]
+_TEXT = TypeAdapter(Annotated[Text, AfterValidator(_no_binary)], config=ConfigDict(strict=True))
 
 
 class ClassificationRequest(BaseModel):
@@ -82,15 +106,26 @@ class ClassificationRequest(BaseModel):
         Literal["auto", "en", "zh"],
         Field(description="The language of the texts; auto decides for each text by its script."),
     ] = "auto"
-    annotations: Annotated[bool, Field(description="Whether to return the tokens of each text.")] = False
+    annotations: Annotated[
+        bool, Field(description="Whether to return tokens, tags, entities and features of each text.")
+    ] = False
 
 
 class AnnotationRequest(BaseModel):
-    """The event of the functions that annotate, as this system's own functions send it."""
+    """The event of the functions that annotate. Each text is checked by itself, with :func:`text_problem`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    texts: Annotated[list[Text], Field(min_length=1, max_length=MAX_TEXTS)]
+    texts: Annotated[list[Any], Field(min_length=1, max_length=MAX_TEXTS)]
+
+
+class DatasetAnnotationRequest(BaseModel):
+    """What annotates a data set is started with."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    dataset: Annotated[str, Field(pattern=r"^datasets/.+(/|\.jsonl)$", max_length=512)]
+    output: Annotated[str, Field(pattern=r"^datasets/.+/$", max_length=512)]
 
 
 def parse_classification(body: bytes) -> ClassificationRequest:
@@ -113,11 +148,38 @@ def parse_annotation(event: object) -> AnnotationRequest:
     """Return the request in the event of a direct invocation.
 
     Raises:
-        InvalidRequestError, TooLargeError: As for :func:`parse_classification`.
+        InvalidRequestError, TooLargeError: As for :func:`parse_classification`, but not for a single text.
     """
     request = _validated(lambda: AnnotationRequest.model_validate(event), AnnotationRequest)
-    _check_size(request.texts, MAX_CHARACTERS_TOGETHER_ANNOTATED)
+    _check_size([text for text in request.texts if text_problem(text) is None], MAX_CHARACTERS_TOGETHER_ANNOTATED)
     return request
+
+
+def parse_dataset_annotation(event: object) -> DatasetAnnotationRequest:
+    """Return what a data set's annotation is started with.
+
+    Raises:
+        InvalidRequestError: The event breaks rules (naming all), or the output would become part of the data set.
+    """
+    request = _validated(lambda: DatasetAnnotationRequest.model_validate(event), DatasetAnnotationRequest)
+    if request.output.startswith(request.dataset):
+        raise InvalidRequestError(
+            [f"output is {request.output!r}: must not lie in the data set"], kinds=["output_in_dataset"]
+        )
+    return request
+
+
+def text_problem(text: object) -> str | None:
+    """Say what is wrong with a text that is to be annotated. None: nothing.
+
+    >>> text_problem("")
+    'the text has 0 characters: must have from 1 to 10,000'
+    """
+    try:
+        _TEXT.validate_python(text)
+    except ValidationError as error:
+        return _describe(error.errors(include_url=False)[0], AnnotationRequest, whole="the text")
+    return None
 
 
 def _validated(validate: Callable[[], _Request], model: type[_Request]) -> _Request:
@@ -139,13 +201,13 @@ def _check_size(texts: Sequence[str], limit: int, condition: str = "") -> None:
         )
 
 
-def _describe(error: ErrorDetails, model: type[BaseModel]) -> str:
+def _describe(error: ErrorDetails, model: type[BaseModel], whole: str = "the body") -> str:
     """Say in the caller's words which field is wrong, what came and what is allowed."""
     field = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in error["loc"]).removeprefix(".")
     came = error["input"]
     return _WORDS.get(error["type"], "{field}: {message}").format(
         **error.get("ctx", {}),
-        field=_shortened(field) if field else "the body",
+        field=_shortened(field) if field else whole,
         message=error["msg"],
         came=_shown(came),
         size=len(came) if isinstance(came, str | list) else 0,

@@ -10,14 +10,22 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from text_classification.logic.annotation import annotate
-from text_classification.logic.segmentation import segmenter
+from text_classification.logic.languages import Analyzer, load
+from textprep import Language
 
 Handler = Callable[[Any], dict[str, Any]]
 """A Lambda function, as it is called by its event."""
+
+
+@cache
+def analyzer(language: Language) -> Analyzer:
+    """Return what analyses texts; loaded once for all tests."""
+    return load(language)
 
 
 @dataclass
@@ -88,11 +96,7 @@ class StandIn:
 
 def _answer(path: str, payload: Any) -> Reply:
     if match := re.search(r"/functions/annotate-(en|zh)/invocations", path):
-        segment = segmenter("zh" if match[1] == "zh" else "en")
-        annotations = [
-            {"tokens": [{"text": t.text, "start": t.start, "end": t.end} for t in annotate(text, segment).tokens]}
-            for text in payload["texts"]
-        ]
+        annotations = annotate(payload["texts"], lambda: analyzer("zh" if match[1] == "zh" else "en"))
         return Reply(body=json.dumps({"annotations": annotations}).encode())
     assert path == "/endpoints/the-endpoint/invocations", path
     results = [
