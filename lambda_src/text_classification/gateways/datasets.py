@@ -58,12 +58,13 @@ class S3Datasets:
     def read(self, key: str, start: int, end: int) -> bytes:
         """Return the bytes of an object from a position to another, or to its end."""
         return call_service(
-            lambda: self.client.get_object(Bucket=self.bucket, Key=key, Range=f"bytes={start}-{end - 1}")[
-                "Body"
-            ].read(),
+            lambda: self._range(key, f"bytes={start}-{end - 1}"),
             self.budget,
         )
 
     def write(self, key: str, content: bytes) -> None:
         """Write an object, over what is there."""
         call_service(lambda: self.client.put_object(Bucket=self.bucket, Key=key, Body=content), self.budget)
+
+    def _range(self, key: str, position: str) -> bytes:
+        return self.client.get_object(Bucket=self.bucket, Key=key, Range=position)["Body"].read()
