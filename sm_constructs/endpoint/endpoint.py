@@ -46,7 +46,7 @@ class Endpoint(EndpointBase):
             (:class:`Asynchronous`).
         variants: Several real-time variants instead, which share the calls by their weights; at most 10.
         shadow: A variant that gets a copy of calls and whose answers nobody sees. When omitted: none.
-        data_capture: Which calls are written to S3. When omitted: none.
+        data_capture: Which calls are written to S3; of real-time variants. When omitted: none.
         deployment: How it moves to another configuration: :class:`AllAtOnce`, :class:`Canary`, :class:`Linear` or
             :class:`Rolling`. When omitted: all at once, without watching any alarm.
         retain_variant_properties: What a deployment leaves as it has become at run time. When omitted: the number of
