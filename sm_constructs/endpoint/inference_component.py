@@ -15,7 +15,7 @@ from sm_constructs._validation import Problems
 from sm_constructs.endpoint.endpoint import Endpoint
 from sm_constructs.endpoint.metrics import COMPONENT_METRICS, INVOCATION_NAMESPACE
 from sm_constructs.endpoint.names import name_problems
-from sm_constructs.endpoint.scaling import Cooldowns, ScalableCapacity
+from sm_constructs.endpoint.scaling import Cooldowns, FirstOne, ScalableCapacity, only_once
 from sm_constructs.endpoint.variants import RealTime, timeout_problems
 from sm_constructs.model import Model
 
@@ -118,8 +118,9 @@ class InferenceComponent(Resource):
             max_capacity: The most copies.
 
         Raises:
-            InvalidPropsError: The limits are wrong.
+            InvalidPropsError: The limits are wrong, or it scales already.
         """
+        only_once(self, "CopyCount", "auto_scale_copy_count")
         return ScalableCopyCount(
             self, "CopyCount", component=self, min_capacity=min_capacity, max_capacity=max_capacity
         )
@@ -173,6 +174,7 @@ class ScalableCopyCount(ScalableCapacity):
         min_capacity: int,
         max_capacity: int,
     ) -> None:
+        refused = component.metric("NoCapacityInvocationFailures")
         super().__init__(
             scope,
             construct_id,
@@ -180,12 +182,10 @@ class ScalableCopyCount(ScalableCapacity):
             scalable_dimension="sagemaker:inference-component:DesiredCopyCount",
             min_capacity=min_capacity,
             max_capacity=max_capacity,
+            first_one=FirstOne(refused, periods=1, cooldown=Duration.minutes(1)),
         )
         # The name is no reference, so nothing else says that the component comes first.
         self.scalable_target.node.add_dependency(cast(CfnResource, component.node.default_child))
-        if self._starts_from_zero:
-            refused = component.metric("NoCapacityInvocationFailures")
-            self._scale_out_from_zero(refused, periods=1, cooldown=Duration.minutes(1))
 
     def scale_on_invocations(
         self,
