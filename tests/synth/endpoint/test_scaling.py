@@ -239,9 +239,9 @@ def test_a_queue_that_a_schedule_leaves_without_instances_starts_the_first_one(
     stack: cdk.Stack, night_first: bool
 ) -> None:
     capacity = endpoint_in(stack, queue_in(stack)).auto_scale_instance_count(min_capacity=1, max_capacity=5)
-    calls = [
-        lambda: capacity.scale_on_schedule("Night", **NIGHT),
-        lambda: capacity.scale_on_backlog("Queue", target_backlog_per_instance=5),
+    calls: list[Callable[[], None]] = [
+        partial(capacity.scale_on_schedule, "Night", **NIGHT),
+        partial(capacity.scale_on_backlog, "Queue", target_backlog_per_instance=5),
     ]
 
     for call in calls if night_first else reversed(calls):
