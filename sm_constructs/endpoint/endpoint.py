@@ -136,6 +136,9 @@ class Endpoint(EndpointBase):
         for grant in self._grants(plan):
             grant.apply_before(self._resource)
         self._publishers = {each.variant_name: _PUBLISHERS[type(each)] for each in plan.variants}
+        self._containers = {
+            each.variant_name: model.container_names if (model := plan.model_of(each)) else () for each in plan.variants
+        }
         self._endpoint_name = self._get_resource_name_attribute(self._resource.attr_endpoint_name)
         self._endpoint_arn = self._get_resource_arn_attribute(
             self._resource.ref, service="sagemaker", resource="endpoint", resource_name=lower(self._physical_name)
