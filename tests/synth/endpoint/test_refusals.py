@@ -436,6 +436,52 @@ def test_everything_wrong_with_an_inference_component_is_said_at_once(stack: cdk
     )
 
 
+@pytest.mark.parametrize(
+    ("model", "what"),
+    [(pipeline_in, "a model of 2 containers"), (many_in, "a multi-model model")],
+    ids=["pipeline", "multi-model"],
+)
+def test_a_component_runs_one_model_in_one_container(
+    stack: cdk.Stack, model: Callable[[cdk.Stack], Model], what: str
+) -> None:
+    endpoint = Endpoint(stack, "Host", variant=real_time())
+
+    with pytest.raises(InvalidPropsError) as raised:
+        InferenceComponent(stack, "Component", endpoint=endpoint, model=model(stack), memory_size_mb=512)
+
+    assert raised.value.problems == (
+        f"component with {what}: it runs one model in one container: use RealTime with that model",
+    )
+
+
+def test_a_component_fits_the_instances_of_its_variant(stack: cdk.Stack) -> None:
+    variants = [real_time("Gpu", instance_type="ml.g5.xlarge"), real_time("Arm", instance_type="ml.c7g.large")]
+    arguments: dict[str, Any] = {
+        "endpoint": Endpoint(stack, "Host", variants=variants),
+        "model": model_in(stack, framework=Framework.pytorch(processor="gpu")),
+        "memory_size_mb": 512,
+        "accelerators": 1,
+    }
+
+    InferenceComponent(stack, "Fits", **arguments)
+    with pytest.raises(InvalidPropsError) as raised:
+        InferenceComponent(stack, "Unfit", **arguments, variant_name="Arm")
+
+    assert raised.value.problems == (
+        "ml.c7g.large with an image for gpu: take the image for graviton, or other instances",
+        "accelerators with ml.c7g.large: it has none: leave accelerators out, or use another type",
+    )
+
+
+@pytest.mark.parametrize("instance_type", ["ml.g5.xlarge", "ml.inf2.xlarge", "ml.trn1.2xlarge", "ml.dl1.24xlarge"])
+def test_instances_with_accelerators_give_components_some(stack: cdk.Stack, instance_type: str) -> None:
+    endpoint = Endpoint(stack, "Host", variant=real_time(instance_type=instance_type))
+
+    InferenceComponent(stack, "Component", endpoint=endpoint, model=model_in(stack), memory_size_mb=512, accelerators=1)
+
+    assert len(all_of(stack, COMPONENT)) == 1
+
+
 def test_values_known_at_deployment_are_let_through(stack: cdk.Stack) -> None:
     number = cast(int, cdk.CfnParameter(stack, "Number", type="Number").value_as_number)
     name = cdk.CfnParameter(stack, "Text").value_as_string
