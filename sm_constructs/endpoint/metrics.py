@@ -6,8 +6,8 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-monitor.html for
 https://docs.aws.amazon.com/sagemaker/latest/dg/multi-container-metrics.html and
 https://docs.aws.amazon.com/sagemaker/latest/dg/inference-pipeline-logs-metrics.html for each of several containers.
 
-Left out are enhanced metrics and detailed observability: their further dimensions (``InstanceId``, ``ContainerId``,
-``AcceleratorId``) are known at run time only.
+Left out are metrics of response streams, and enhanced metrics and detailed observability, whose further dimensions
+(``InstanceId``, ``ContainerId``, ``AcceleratorId``) are known at run time only.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
 import jsii
-from aws_cdk import Resource, Stack
+from aws_cdk import Resource, Stack, Token
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -58,7 +58,8 @@ class Model(Resource):
         container_count: How many containers a request passes through, or may be sent to.
         is_multi_model: Whether a container loads one of many models, which each call names.
         has_uncompressed_data: Whether a container's data is files under a prefix and no archive.
-        container_names: The containers' hostnames, by which they are measured; None where SageMaker names them.
+        container_names: The containers' hostnames, by which each of several is measured; None where
+            they are known at deployment only.
         processors: What AWS's images among the containers' run on: ``"cpu"``, ``"gpu"``, ``"graviton"``; nothing
             is known of other images.
 
@@ -244,7 +245,7 @@ def _container_names(containers: Sequence[Container]) -> tuple[str, ...] | None:
     if len(containers) == 1:
         return ()
     names = tuple(container.hostname for container in containers if container.hostname)
-    return names or None
+    return None if not names or any(map(Token.is_unresolved, names)) else names
 
 
 def _subnet_ids(vpc: ec2.IVpc | None, subnets: ec2.SubnetSelection | None) -> list[str]:

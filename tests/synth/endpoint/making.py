@@ -58,16 +58,18 @@ def many_in(stack: cdk.Stack, construct_id: str = "Many") -> Model:
     return Model(stack, construct_id, data=data, framework=Framework.custom(IMAGE))
 
 
-def pipeline_in(stack: cdk.Stack, construct_id: str = "Pipeline", *, named: bool = True) -> Model:
-    """Define a model of two containers, ``words`` and ``labels``."""
+def pipeline_in(
+    stack: cdk.Stack, construct_id: str = "Pipeline", *, hostnames: tuple[str | None, str | None] = ("words", "labels")
+) -> Model:
+    """Define a model of two containers."""
     models = _models(stack, construct_id)
     containers = [
         Container(
-            data=ModelData.from_bucket(models, f"{name}.tar.gz"),
+            data=ModelData.from_bucket(models, "model.tar.gz"),
             framework=Framework.custom(IMAGE),
-            hostname=name if named else None,
+            hostname=hostname,
         )
-        for name in ("words", "labels")
+        for hostname in hostnames
     ]
     return Model(stack, construct_id, containers=containers)
 

@@ -42,8 +42,8 @@ def endpoint_of_kind(stack: cdk.Stack, publisher: str) -> Endpoint:
             return endpoint_in(stack)
 
 
-def pipeline_endpoint_in(stack: cdk.Stack, *, named: bool = True) -> Endpoint:
-    return Endpoint(stack, "Pipeline", model=pipeline_in(stack, "Steps", named=named), variant=REAL_TIME)
+def pipeline_endpoint_in(stack: cdk.Stack, **arguments: Any) -> Endpoint:
+    return Endpoint(stack, "Pipeline", model=pipeline_in(stack, "Steps", **arguments), variant=REAL_TIME)
 
 
 def component_in(stack: cdk.Stack) -> InferenceComponent:
@@ -145,16 +145,24 @@ def test_a_single_container_is_not_measured_by_itself(stack: cdk.Stack) -> None:
         endpoint_in(stack).metric("Invocations", container_name="primary")
 
 
-def test_containers_that_sagemaker_names_are_let_through(stack: cdk.Stack) -> None:
-    imported = Endpoint.from_endpoint_name(stack, "Theirs", "reviews")
+@pytest.mark.parametrize("kind", ["imported", "named by SageMaker", "named at deployment"])
+def test_containers_whose_names_are_not_known_are_let_through(stack: cdk.Stack, kind: str) -> None:
+    endpoint: EndpointBase
+    match kind:
+        case "imported":
+            endpoint = Endpoint.from_endpoint_name(stack, "Theirs", "reviews")
+        case "named by SageMaker":
+            endpoint = pipeline_endpoint_in(stack, hostnames=(None, None))
+        case _:
+            endpoint = pipeline_endpoint_in(stack, hostnames=(cdk.Fn.import_value("First"), "labels"))
 
-    for endpoint in (imported, pipeline_endpoint_in(stack, named=False)):
-        metric = endpoint.metric("ContainerLatency", container_name="container-1")
-        assert metric.dimensions == {
-            "EndpointName": endpoint.endpoint_name,
-            "VariantName": "AllTraffic",
-            "ContainerName": "container-1",
-        }
+    metric = endpoint.metric("ContainerLatency", container_name="container-1")
+
+    assert metric.dimensions == {
+        "EndpointName": endpoint.endpoint_name,
+        "VariantName": "AllTraffic",
+        "ContainerName": "container-1",
+    }
 
 
 METHODS = sorted(name for name in dir(EndpointBase) if name.startswith("metric_"))
