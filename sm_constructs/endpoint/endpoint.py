@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from aws_cdk import Stack
+from aws_cdk import Stack, Token
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sagemaker as sagemaker
@@ -18,6 +18,7 @@ from sm_constructs.endpoint.metrics import Publisher
 from sm_constructs.endpoint.names import name_problems
 from sm_constructs.endpoint.reference import EndpointBase, ImportedEndpoint, lower, name_of
 from sm_constructs.endpoint.refusals import Plan
+from sm_constructs.endpoint.scaling import only_once
 from sm_constructs.endpoint.variant_scaling import ScalableInstanceCount, ScalableProvisionedConcurrency
 from sm_constructs.endpoint.variants import Asynchronous, RealTime, Serverless, Variant
 from sm_constructs.model import Model
@@ -46,7 +47,7 @@ class Endpoint(EndpointBase):
             (:class:`Asynchronous`).
         variants: Several real-time variants instead, which share the calls by their weights; at most 10.
         shadow: A variant that gets a copy of calls and whose answers nobody sees. When omitted: none.
-        data_capture: Which calls are written to S3. When omitted: none.
+        data_capture: Which calls are written to S3; of real-time variants. When omitted: none.
         deployment: How it moves to another configuration: :class:`AllAtOnce`, :class:`Canary`, :class:`Linear` or
             :class:`Rolling`. When omitted: all at once, without watching any alarm.
         retain_variant_properties: What a deployment leaves as it has become at run time. When omitted: the number of
@@ -135,6 +136,9 @@ class Endpoint(EndpointBase):
         for grant in self._grants(plan):
             grant.apply_before(self._resource)
         self._publishers = {each.variant_name: _PUBLISHERS[type(each)] for each in plan.variants}
+        self._containers = {
+            each.variant_name: model.container_names if (model := plan.model_of(each)) else () for each in plan.variants
+        }
         self._endpoint_name = self._get_resource_name_attribute(self._resource.attr_endpoint_name)
         self._endpoint_arn = self._get_resource_arn_attribute(
             self._resource.ref, service="sagemaker", resource="endpoint", resource_name=lower(self._physical_name)
@@ -225,7 +229,7 @@ class Endpoint(EndpointBase):
             variant_name: Which variant. When omitted: the first.
 
         Raises:
-            InvalidPropsError: SageMaker scales no such variant, or not so far.
+            InvalidPropsError: SageMaker scales no such variant, or not so far, or it scales already.
 
         >>> model = Model(
         ...     stack,
@@ -239,9 +243,11 @@ class Endpoint(EndpointBase):
         >>> capacity.scale_on_invocations("Calls", target_invocations_per_minute=600)
         """
         variant = self._variant(variant_name)
+        construct_id = self._scaling_id(variant, "InstanceCount")
+        only_once(self, construct_id, f"auto_scale_instance_count of variant '{variant.variant_name}'")
         scaling = ScalableInstanceCount(
             self,
-            f"{variant.variant_name}InstanceCount",
+            construct_id,
             endpoint=self,
             variant=variant,
             has_model=bool(variant.model or self.model),
@@ -262,12 +268,15 @@ class Endpoint(EndpointBase):
             max_capacity: The most, at most the variant's ``max_concurrency``.
 
         Raises:
-            InvalidPropsError: The variant is not serverless, has no provisioned concurrency, or not so much.
+            InvalidPropsError: The variant is not serverless, has no provisioned concurrency, or not so much, or it
+                scales already.
         """
         variant = self._variant(None)
+        construct_id = self._scaling_id(variant, "ProvisionedConcurrency")
+        only_once(self, construct_id, "auto_scale_provisioned_concurrency")
         return ScalableProvisionedConcurrency(
             self,
-            f"{variant.variant_name}ProvisionedConcurrency",
+            construct_id,
             endpoint=self,
             variant=variant,
             min_capacity=min_capacity,
@@ -281,6 +290,10 @@ class Endpoint(EndpointBase):
         problems.unless(bool(found), f"variant_name is {name!r}: must be one of {names}")
         problems.raise_for(self)
         return found[0]
+
+    def _scaling_id(self, variant: Variant, what: str) -> str:
+        name = variant.variant_name
+        return f"Variant{self.variants.index(variant) + 1}{what}" if Token.is_unresolved(name) else f"{name}{what}"
 
     def _make_role(self) -> iam.Role:
         return iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 from aws_cdk import CfnResource, Duration, Names, Resource, Token
@@ -15,9 +16,11 @@ from sm_constructs._validation import Problems
 from sm_constructs.endpoint.endpoint import Endpoint
 from sm_constructs.endpoint.metrics import COMPONENT_METRICS, INVOCATION_NAMESPACE
 from sm_constructs.endpoint.names import name_problems
-from sm_constructs.endpoint.scaling import Cooldowns, ScalableCapacity
-from sm_constructs.endpoint.variants import RealTime, timeout_problems
+from sm_constructs.endpoint.refusals import more_than_one, wrong_processor
+from sm_constructs.endpoint.scaling import Cooldowns, FirstOne, ScalableCapacity, known, only_once
+from sm_constructs.endpoint.variants import RealTime, Variant, timeout_problems
 from sm_constructs.model import Model
+from sm_constructs.model.processors import processor_of
 
 _Component = sagemaker.CfnInferenceComponent
 _PredefinedMetric = autoscaling.PredefinedMetric
@@ -26,25 +29,28 @@ _PredefinedMetric = autoscaling.PredefinedMetric
 class InferenceComponent(Resource):
     """Define a model that runs in copies on the instances of an endpoint, beside other models.
 
-    Callers name it in ``InferenceComponentName`` beside the endpoint.
+    Callers name it in ``InferenceComponentName`` beside the endpoint. Its model, its copies and what they need change
+    in place; on another endpoint or variant it is another component.
 
     Args:
         scope: The parent construct.
         construct_id: The id within the parent.
         endpoint: The endpoint, which has no model.
-        model: The model.
+        model: The model: one archive or prefix in one container, whose image fits the variant's instances.
         memory_size_mb: The memory that each copy is sure to have, 128 MB or more.
         max_memory_size_mb: The memory at which a copy is stopped. When omitted: SageMaker's choice.
         cpu_cores: The processor cores of each copy, 0.25 or more. When omitted: none are reserved.
-        accelerators: The accelerators of each copy, 1 or more. When omitted: none.
+        accelerators: The accelerators of each copy, 1 or more, where the instances have some. When omitted: none.
         copy_count: How many copies to begin with, 0 or more. When omitted: 1.
         model_download_timeout: How long a copy may take to download and unpack the model, 1 minute to 1 hour. When
             omitted: SageMaker's own limit.
         startup_health_check_timeout: How long the container may take to answer its first ping, 1 minute to 1 hour.
             When omitted: SageMaker's own limit.
         variant_name: The variant whose instances it runs on. When omitted: the first.
-        inference_component_name: The name. When omitted: one in lower case, of the stack's name and the construct's
-            place in it, because CloudFormation tells nobody which name it made.
+        inference_component_name: The name; another one is needed for another endpoint or variant, as the old
+            component is there until the new one is. When omitted: one in lower case, of the stack's name, the
+            construct's place in it and what tells endpoint and variant from others, because CloudFormation tells nobody
+            which name it made.
 
     Attributes:
         inference_component_name: The name, by which callers choose it.
@@ -84,14 +90,19 @@ class InferenceComponent(Resource):
         problems.extend(timeout_problems("startup_health_check_timeout", startup_health_check_timeout))
         problems.extend(name_problems("inference_component_name", inference_component_name))
         problems.extend(_no_host(endpoint, variant_name))
+        problems.extend(_unfit(model, accelerators, endpoint.variants, variant_name))
         problems.raise_for(self)
 
+        host = _identity(endpoint, variant_name or endpoint.variant_names[0])
         self.inference_component_name: str = (
-            inference_component_name or Names.unique_resource_name(self, max_length=63, separator="-").lower()
+            inference_component_name
+            or f"{Names.unique_resource_name(self, max_length=62 - len(host), separator='-').lower()}-{host}"
         )
+        # Neither SageMaker nor CloudFormation moves a component to another endpoint or variant. With another id it is
+        # another one, and the old one goes when that is there.
         component = _Component(
             self,
-            "Resource",
+            f"Resource{host}",
             endpoint_name=endpoint.endpoint_name,
             inference_component_name=self.inference_component_name,
             runtime_config=_Component.InferenceComponentRuntimeConfigProperty(copy_count=copy_count),
@@ -107,6 +118,7 @@ class InferenceComponent(Resource):
             ),
             variant_name=variant_name or endpoint.variant_names[0],
         )
+        self.node.default_child = component
         self.inference_component_arn: str = component.ref
 
     def auto_scale_copy_count(self, *, min_capacity: int, max_capacity: int) -> ScalableCopyCount:
@@ -118,8 +130,9 @@ class InferenceComponent(Resource):
             max_capacity: The most copies.
 
         Raises:
-            InvalidPropsError: The limits are wrong.
+            InvalidPropsError: The limits are wrong, or it scales already.
         """
+        only_once(self, "CopyCount", "auto_scale_copy_count")
         return ScalableCopyCount(
             self, "CopyCount", component=self, min_capacity=min_capacity, max_capacity=max_capacity
         )
@@ -173,6 +186,7 @@ class ScalableCopyCount(ScalableCapacity):
         min_capacity: int,
         max_capacity: int,
     ) -> None:
+        refused = component.metric("NoCapacityInvocationFailures")
         super().__init__(
             scope,
             construct_id,
@@ -180,12 +194,10 @@ class ScalableCopyCount(ScalableCapacity):
             scalable_dimension="sagemaker:inference-component:DesiredCopyCount",
             min_capacity=min_capacity,
             max_capacity=max_capacity,
+            first_one=FirstOne(refused, periods=1, cooldown=Duration.minutes(1)),
         )
         # The name is no reference, so nothing else says that the component comes first.
         self.scalable_target.node.add_dependency(cast(CfnResource, component.node.default_child))
-        if self._starts_from_zero:
-            refused = component.metric("NoCapacityInvocationFailures")
-            self._scale_out_from_zero(refused, periods=1, cooldown=Duration.minutes(1))
 
     def scale_on_invocations(
         self,
@@ -252,6 +264,28 @@ def _no_host(endpoint: Endpoint, variant_name: str | None) -> Iterator[str]:
         yield f"variant_name is '{variant_name}': must be one of {', '.join(map(repr, names))}"
     if any(endpoint.model or variant.model or not isinstance(variant, RealTime) for variant in endpoint.variants):
         yield "endpoint serves a model: make one of RealTime variants without model to host inference components"
+
+
+def _unfit(
+    model: Model, accelerators: int | None, variants: Sequence[Variant], variant_name: str | None
+) -> Iterator[str]:
+    """Yield why copies of a model would not run on a variant's instances."""
+    for what in more_than_one(model):
+        yield f"component with {what}: it runs one model in one container: use RealTime with that model"
+    for variant in variants:
+        if not isinstance(variant, RealTime) or variant_name not in {None, variant.variant_name}:
+            continue
+        yield from wrong_processor(variant.instance_type, model)
+        if known(accelerators) and processor_of(variant.instance_type) in {"cpu", "graviton"}:
+            yield f"accelerators with {variant.instance_type}: it has none: leave accelerators out, or use another type"
+        return
+
+
+def _identity(endpoint: Endpoint, variant_name: str) -> str:
+    """Return what tells an endpoint and a variant of it from others, as far as that is known at synth."""
+    named = cast(sagemaker.CfnEndpoint, endpoint.node.default_child).endpoint_name
+    known_names = ("" if name is None or Token.is_unresolved(name) else name for name in (named, variant_name))
+    return hashlib.sha256("\n".join([endpoint.node.path, *known_names]).encode()).hexdigest()[:8]
 
 
 def _startup(

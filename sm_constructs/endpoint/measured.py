@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from aws_cdk import Duration, Resource
+from collections.abc import Iterator
+
+from aws_cdk import Duration, Resource, Token
 from aws_cdk import aws_cloudwatch as cloudwatch
 
-from sm_constructs.endpoint.metrics import INVOCATION_NAMESPACE, METRICS, Publisher, Scope
+from sm_constructs.endpoint.metrics import CONTAINER_METRICS, INVOCATION_NAMESPACE, METRICS, Publisher
 from sm_constructs.errors import InvalidPropsError
 
 
@@ -20,6 +22,8 @@ class MeasuredEndpoint(Resource):
     _endpoint_name: str
     _publishers: dict[str, Publisher]
     """Variant name → what it publishes. The first variant comes first."""
+    _containers: dict[str, tuple[str, ...] | None]
+    """Variant name → the containers that are measured each by itself; None where they are not known."""
 
     def metric(
         self,
@@ -29,6 +33,7 @@ class MeasuredEndpoint(Resource):
         statistic: str | None = None,
         period: Duration | None = None,
         variant_name: str | None = None,
+        container_name: str | None = None,
     ) -> cloudwatch.Metric:
         """Return any metric that SageMaker publishes for this endpoint.
 
@@ -41,29 +46,48 @@ class MeasuredEndpoint(Resource):
             statistic: Such as ``"Sum"`` or ``"p99"``. When omitted: what is mostly wanted of it, else the average.
             period: What the statistic is taken over. When omitted: a minute.
             variant_name: Which variant. When omitted: the first.
+            container_name: Which of several containers of the variant's model, by its hostname; such as for
+                ``"ContainerLatency"``. When omitted: all of them together.
 
         Raises:
-            InvalidPropsError: SageMaker publishes no such metric for this kind of variant, so that an alarm on it
-                would wait for data for ever.
+            InvalidPropsError: SageMaker publishes no such metric for this kind of variant, or for a container, so
+                that an alarm on it would wait for data for ever.
         """
         variant = variant_name or next(iter(self._publishers))
-        known = METRICS.get(metric_name)
-        publisher = self._publishers.get(variant, Publisher.VARIANTS)
-        if known and not known.publishers & publisher:
-            kind = str(publisher.name).lower().replace("_", "-")
-            raise InvalidPropsError(
-                f"{type(self).__name__} '{self.node.path}'",
-                [f"metric_name is '{metric_name}': SageMaker publishes it for no {kind} variant"],
-            )
+        known = (METRICS if container_name is None else CONTAINER_METRICS).get(metric_name)
+        if container_name is None:
+            problems = list(self._variant_problems(metric_name, variant))
+        else:
+            problems = list(self._container_problems(metric_name, variant, container_name))
+        if problems:
+            raise InvalidPropsError(f"{type(self).__name__} '{self.node.path}'", problems)
         dimensions = {"EndpointName": self._endpoint_name, "VariantName": variant}
-        names = known.scope.value if known else Scope.VARIANT.value
+        if container_name is not None:
+            dimensions["ContainerName"] = container_name
         return cloudwatch.Metric(
             namespace=namespace or (known.namespace if known else INVOCATION_NAMESPACE),
             metric_name=metric_name,
-            dimensions_map={name: dimensions[name] for name in names},
+            dimensions_map={name: dimensions[name] for name in (known.scope.value if known else dimensions)},
             statistic=statistic or (known.statistic if known else "Average"),
             period=period or Duration.minutes(1),
         )
+
+    def _variant_problems(self, metric_name: str, variant: str) -> Iterator[str]:
+        known, publisher = METRICS.get(metric_name), self._publishers.get(variant, Publisher.VARIANTS)
+        if known and not known.publishers & publisher:
+            kind = str(publisher.name).lower().replace("_", "-")
+            yield f"metric_name is '{metric_name}': SageMaker publishes it for no {kind} variant"
+        if not known and metric_name in CONTAINER_METRICS:
+            yield f"metric_name is '{metric_name}': SageMaker publishes it for single containers: pass container_name"
+
+    def _container_problems(self, metric_name: str, variant: str, container: str) -> Iterator[str]:
+        if metric_name in METRICS and metric_name not in CONTAINER_METRICS:
+            yield f"metric_name is '{metric_name}': SageMaker publishes it for no container: leave container_name out"
+        names = self._containers.get(variant)
+        if names is None or container in names or Token.is_unresolved(container):
+            return
+        allowed = f"must be one of {', '.join(map(repr, names))}" if names else "there is only one: leave it out"
+        yield f"container_name is '{container}': {allowed}"
 
     def metric_invocations(
         self, *, statistic: str = "Sum", period: Duration | None = None, variant_name: str | None = None

@@ -2,7 +2,12 @@
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html for all,
 https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints-monitoring.html and
-https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-monitor.html for what those publish, and nothing else.
+https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-monitor.html for what those publish, and nothing else,
+https://docs.aws.amazon.com/sagemaker/latest/dg/multi-container-metrics.html and
+https://docs.aws.amazon.com/sagemaker/latest/dg/inference-pipeline-logs-metrics.html for each of several containers.
+
+Left out are metrics of response streams, and enhanced metrics and detailed observability, whose further dimensions
+(``InstanceId``, ``ContainerId``, ``AcceleratorId``) are known at run time only.
 """
 
 from __future__ import annotations
@@ -27,6 +32,7 @@ class Publisher(Flag):
     SERVERLESS = auto()
     ASYNCHRONOUS = auto()
     COMPONENT = auto()
+    CONTAINER = auto()
     INSTANCES = REAL_TIME | ASYNCHRONOUS
     VARIANTS = REAL_TIME | SERVERLESS | ASYNCHRONOUS
 
@@ -37,6 +43,7 @@ class Scope(Enum):
     ENDPOINT = ("EndpointName",)
     VARIANT = ("EndpointName", "VariantName")
     COMPONENT = ("InferenceComponentName",)
+    CONTAINER = ("EndpointName", "VariantName", "ContainerName")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,7 @@ class PublishedMetric:
 
 _REAL_TIME, _SERVERLESS, _ASYNCHRONOUS = Publisher.REAL_TIME, Publisher.SERVERLESS, Publisher.ASYNCHRONOUS
 _CALLED, _USED, _COPIES = INVOCATION_NAMESPACE, INSTANCE_NAMESPACE, COMPONENT_NAMESPACE
-_ENDPOINT, _COMPONENT = Scope.ENDPOINT, Scope.COMPONENT
+_ENDPOINT, _COMPONENT, _CONTAINER = Scope.ENDPOINT, Scope.COMPONENT, Scope.CONTAINER
 
 # fmt: off
 METRICS = {metric.name: metric for metric in (
@@ -135,4 +142,15 @@ COMPONENT_METRICS = {metric.name: metric for metric in (
     PublishedMetric("MemoryUtilizationNormalized", _COPIES, None, "Average", Publisher.COMPONENT, _COMPONENT),
 )}
 """What inference components publish, by name."""
+
+CONTAINER_METRICS = {metric.name: metric for metric in (
+    PublishedMetric("ContainerLatency", _CALLED, "Microseconds", "Average", Publisher.CONTAINER, _CONTAINER),
+    PublishedMetric("Invocation4XXErrors", _CALLED, "None", "Sum", Publisher.CONTAINER, _CONTAINER),
+    PublishedMetric("Invocation5XXErrors", _CALLED, "None", "Sum", Publisher.CONTAINER, _CONTAINER),
+    PublishedMetric("Invocations", _CALLED, "None", "Sum", Publisher.CONTAINER, _CONTAINER),
+    PublishedMetric("OverheadLatency", _CALLED, "Microseconds", "Average", Publisher.CONTAINER, _CONTAINER),
+    PublishedMetric("CPUUtilization", _USED, "Percent", "Average", Publisher.CONTAINER, _CONTAINER),
+    PublishedMetric("MemoryUtilization", _USED, "Percent", "Average", Publisher.CONTAINER, _CONTAINER),
+)}
+"""What each of several containers of a model publishes, by name."""
 # fmt: on

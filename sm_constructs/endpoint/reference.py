@@ -101,6 +101,7 @@ class ImportedEndpoint(EndpointBase):
             service="sagemaker", resource="endpoint", resource_name=lower(endpoint_name)
         )
         self._publishers = dict.fromkeys(variant_names, Publisher.VARIANTS)
+        self._containers = {}
 
 
 def name_of(scope: Construct, endpoint_arn: str) -> str:

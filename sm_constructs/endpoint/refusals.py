@@ -3,6 +3,9 @@
 Serverless: https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html
 Shadow variants: https://docs.aws.amazon.com/sagemaker/latest/dg/shadow-tests-exclusions.html
 Deployment: https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html
+Asynchronous: https://docs.aws.amazon.com/sagemaker/latest/dg/model-deploy-feature-matrix.html: no data capture, no
+Inf1, no multi-model models, no several containers
+Scaling to no instances: https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-zero-instances.html
 """
 
 from __future__ import annotations
@@ -71,18 +74,26 @@ class Plan:
 
     def _variant_problems(self, variant: Variant) -> Iterator[str]:
         yield from variant.problems()
+        model = self.model_of(variant)
         match variant:
-            case RealTime() | Asynchronous():
-                if self.encryption_key and variant.has_local_storage:
-                    yield (
-                        f"encryption_key with {variant.instance_type}: its NVMe storage encrypts itself and takes no "
-                        "key: leave encryption_key out, or use a type without local storage"
-                    )
-                yield from _wrong_processor(variant.instance_type, self.model_of(variant))
+            case RealTime():
+                yield from self._instance_problems(variant, model)
+                yield from _no_instances(variant, model)
+            case Asynchronous():
+                yield from self._instance_problems(variant, model)
+                yield from _asynchronous_problems(variant, model)
             case Serverless():
-                yield from self._serverless_problems(self.model_of(variant))
+                yield from self._serverless_problems(model)
             case _:
                 assert_never(variant)
+
+    def _instance_problems(self, variant: RealTime | Asynchronous, model: Model | None) -> Iterator[str]:
+        if self.encryption_key and variant.has_local_storage:
+            yield (
+                f"encryption_key with {variant.instance_type}: its NVMe storage encrypts itself and takes no "
+                "key: leave encryption_key out, or use a type without local storage"
+            )
+        yield from wrong_processor(variant.instance_type, model)
 
     def _serverless_problems(self, model: Model | None) -> Iterator[str]:
         if self.encryption_key:
@@ -94,9 +105,11 @@ class Plan:
             yield "Serverless with a model in a VPC: leave the model's vpc out, or use RealTime"
         if model.network_isolation:
             yield "Serverless with an isolated model: leave network_isolation out, or use RealTime"
+        if model.has_uncompressed_data:
+            yield "Serverless with uncompressed model data: pack it into an archive, or use RealTime"
         if "gpu" in model.processors:
             yield "Serverless with an image for GPUs: take the image for cpu, or use RealTime"
-        yield from (f"Serverless with {what}: use RealTime" for what in _several_containers(model))
+        yield from (f"Serverless with {what}: use RealTime" for what in more_than_one(model))
 
     def _together(self) -> Iterator[str]:
         names = [variant.variant_name for variant in self.all_variants]
@@ -114,6 +127,8 @@ class Plan:
                 yield "initial_weight is 0 for every variant: no variant would be called: give one a weight above 0"
         if self.data_capture and serverless:
             yield "data_capture with Serverless: SageMaker captures on instances only: leave data_capture out"
+        if self.data_capture and any(isinstance(variant, Asynchronous) for variant in self.variants):
+            yield "data_capture with Asynchronous: inputs and answers are in S3 already: leave data_capture out"
         yield from self._component_problems()
 
     def _component_problems(self) -> Iterator[str]:
@@ -139,7 +154,7 @@ class Plan:
                 yield f"shadow with {variant.instance_type}: SageMaker shadows no Inf1 instances: use another type"
         models = dict.fromkeys(self.model_of(variant) for variant in (*self.variants, shadow))
         for model in models:
-            yield from (f"shadow with {what}: leave shadow out" for what in _several_containers(model))
+            yield from (f"shadow with {what}: leave shadow out" for what in more_than_one(model))
         if self.model_of(shadow) is None:
             yield "shadow without a model: give it the model to try"
 
@@ -164,7 +179,22 @@ class Plan:
                     assert_never(variant)
 
 
-def _wrong_processor(instance_type: str, model: Model | None) -> Iterator[str]:
+def _no_instances(variant: RealTime, model: Model | None) -> Iterator[str]:
+    scaling = variant.managed_instance_scaling
+    if model and scaling and scaling.min_instance_count == 0:
+        yield (
+            "managed_instance_scaling.min_instance_count is 0 with a model: must be at least 1: only inference "
+            "components go away with their instances"
+        )
+
+
+def _asynchronous_problems(variant: Asynchronous, model: Model | None) -> Iterator[str]:
+    if instances.is_inf1(variant.instance_type):
+        yield f"Asynchronous with {variant.instance_type}: SageMaker queues for no Inf1 instances: use another type"
+    yield from (f"Asynchronous with {what}: use RealTime" for what in more_than_one(model))
+
+
+def wrong_processor(instance_type: str, model: Model | None) -> Iterator[str]:
     """Yield whether AWS's image is for Arm and the instances are not, or the other way round: it would not start."""
     processor = processor_of(instance_type)
     if model is None or not model.processors or processor is None:
@@ -174,7 +204,8 @@ def _wrong_processor(instance_type: str, model: Model | None) -> Iterator[str]:
         yield f"{instance_type} with an image for {images}: take the image for {processor}, or other instances"
 
 
-def _several_containers(model: Model | None) -> Iterator[str]:
+def more_than_one(model: Model | None) -> Iterator[str]:
+    """Yield what a model is that has more than one container or model, which much of hosting leaves out."""
     if model and model.container_count > 1:
         yield f"a model of {model.container_count} containers"
     if model and model.is_multi_model:

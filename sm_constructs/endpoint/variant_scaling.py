@@ -11,7 +11,7 @@ from constructs import Construct
 
 from sm_constructs._validation import Problems
 from sm_constructs.endpoint import instances
-from sm_constructs.endpoint.scaling import Cooldowns, ScalableCapacity
+from sm_constructs.endpoint.scaling import Cooldowns, FirstOne, ScalableCapacity, known
 from sm_constructs.endpoint.variants import Asynchronous, RealTime, Serverless, Variant
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class ScalableInstanceCount(ScalableCapacity):
             scalable_dimension="sagemaker:variant:DesiredInstanceCount",
             min_capacity=min_capacity,
             max_capacity=max_capacity,
-            problems=[*_unscalable(variant, has_model), *_too_few(variant, min_capacity)],
+            problems=list(_unscalable(variant, has_model)),
         )
 
     def scale_on_invocations(
@@ -138,14 +138,17 @@ class ScalableInstanceCount(ScalableCapacity):
         target = ("target_backlog_per_instance", target_backlog_per_instance)
         cooldowns = Cooldowns(scale_in_cooldown, scale_out_cooldown, disable_scale_in)
         self._track(construct_id, target, cooldowns, custom=metric)
-        if self._starts_from_zero and not self.node.try_find_child("FromZero"):
-            waiting = self._endpoint.metric("HasBacklogWithoutCapacity")
-            self._scale_out_from_zero(waiting, periods=2, cooldown=Duration.minutes(5))
+        waiting = self._endpoint.metric("HasBacklogWithoutCapacity")
+        self._start_first_one(FirstOne(waiting, periods=2, cooldown=Duration.minutes(5)))
 
-    def _schedule_problems(self, min_capacity: int | None) -> Iterator[str]:
-        yield from super()._schedule_problems(min_capacity)
-        if min_capacity is not None:
-            yield from _too_few(self._variant, min_capacity)
+    def _limit_problems(
+        self, min_capacity: int | None, max_capacity: int | None, *, always: bool = False
+    ) -> Iterator[str]:
+        yield from super()._limit_problems(min_capacity, max_capacity, always=always)
+        if isinstance(self._variant, RealTime):
+            yield from _none("min_capacity", min_capacity)
+            if not always:
+                yield from _none("max_capacity", max_capacity)
 
     def _only(self, wanted: type[Variant], method: str, instead: str) -> None:
         problems = Problems()
@@ -179,6 +182,7 @@ class ScalableProvisionedConcurrency(ScalableCapacity):
         min_capacity: int,
         max_capacity: int,
     ) -> None:
+        self._variant = variant
         super().__init__(
             scope,
             construct_id,
@@ -186,7 +190,7 @@ class ScalableProvisionedConcurrency(ScalableCapacity):
             scalable_dimension="sagemaker:variant:DesiredProvisionedConcurrency",
             min_capacity=min_capacity,
             max_capacity=max_capacity,
-            problems=list(_not_provisioned(variant, max_capacity)),
+            problems=list(_not_provisioned(variant)),
         )
 
     def scale_on_utilization(
@@ -219,6 +223,17 @@ class ScalableProvisionedConcurrency(ScalableCapacity):
         cooldowns = Cooldowns(scale_in_cooldown, scale_out_cooldown, disable_scale_in)
         self._track(construct_id, target, cooldowns, predefined=metric)
 
+    def _limit_problems(
+        self, min_capacity: int | None, max_capacity: int | None, *, always: bool = False
+    ) -> Iterator[str]:
+        yield from super()._limit_problems(min_capacity, max_capacity, always=always)
+        if not isinstance(self._variant, Serverless) or not known(self._variant.max_concurrency):
+            return
+        highest = self._variant.max_concurrency
+        for name, value in (("min_capacity", min_capacity), ("max_capacity", max_capacity)):
+            if known(value) and value > highest:
+                yield f"{name} is {value}: must be at most the variant's max_concurrency, {highest}"
+
 
 def _variant_id(endpoint: EndpointBase, variant: Variant) -> str:
     return f"endpoint/{endpoint.endpoint_name}/variant/{variant.variant_name}"
@@ -240,20 +255,17 @@ def _unscalable(variant: Variant, has_model: bool) -> Iterator[str]:
             assert_never(variant)
 
 
-def _too_few(variant: Variant, min_capacity: int) -> Iterator[str]:
-    if isinstance(variant, RealTime) and not Token.is_unresolved(min_capacity) and min_capacity == 0:
+def _none(argument: str, capacity: int | None) -> Iterator[str]:
+    if capacity == 0:
         yield (
-            "min_capacity is 0 with RealTime: must be at least 1: use Asynchronous, Serverless or inference components "
+            f"{argument} is 0 with RealTime: must be at least 1: use Asynchronous, Serverless or inference components "
             "to pay for nothing while nobody calls"
         )
 
 
-def _not_provisioned(variant: Variant, max_capacity: int) -> Iterator[str]:
+def _not_provisioned(variant: Variant) -> Iterator[str]:
     if not isinstance(variant, Serverless):
         yield f"auto_scale_provisioned_concurrency with {type(variant).__name__}: use auto_scale_instance_count"
         return
     if variant.provisioned_concurrency is None:
         yield "provisioned_concurrency is missing: give the variant what it begins with"
-    highest = variant.max_concurrency
-    if not Token.is_unresolved(highest) and not Token.is_unresolved(max_capacity) and max_capacity > highest:
-        yield f"max_capacity is {max_capacity}: must be at most the variant's max_concurrency, {highest}"

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from aws_cdk import Duration, Token
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 
 from sm_constructs._validation import Problems
@@ -38,7 +39,7 @@ class ManagedInstanceScaling:
 
     Args:
         min_instance_count: The fewest instances, 0 or more. With 0, nothing is paid for while every component has
-            no copies.
+            no copies; where the variant serves a model itself, 1 or more.
         max_instance_count: The most instances, 1 or more.
 
     >>> ManagedInstanceScaling(min_instance_count=3, max_instance_count=2).problems()
@@ -247,7 +248,7 @@ class Asynchronous(Instances):
         )
         if self.include_response_in_notifications and not (self.success_topic or self.error_topic):
             problems.add("include_response_in_notifications without a topic: pass success_topic or error_topic")
-        if self.failures and self.failures.encryption_key is not self.output.encryption_key:
+        if self.failures and _arn_of(self.failures.encryption_key) != _arn_of(self.output.encryption_key):
             problems.add("failures has another key than output: SageMaker encrypts both with one: use the same")
         return list(problems)
 
@@ -261,6 +262,10 @@ class Asynchronous(Instances):
         for topic in (self.success_topic, self.error_topic):
             if topic:
                 yield topic.grant_publish(grantee)
+
+
+def _arn_of(key: kms.IKey | None) -> str | None:
+    return key.key_arn if key else None
 
 
 Variant: TypeAlias = RealTime | Serverless | Asynchronous

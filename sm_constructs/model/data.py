@@ -20,13 +20,16 @@ class ModelData(ABC):
 
     Attributes:
         is_multi_model: Whether it is many models, of which each call names one.
-        is_uncompressed: Whether it is files and no archive, which serverless variants refuse.
         is_package: Whether it is a registered package, which says what image it runs on.
     """
 
     is_multi_model: ClassVar[bool] = False
-    is_uncompressed: ClassVar[bool] = False
     is_package: ClassVar[bool] = False
+
+    @property
+    def is_uncompressed(self) -> bool:
+        """Whether it is files and no archive, which serverless variants refuse."""
+        return False
 
     @staticmethod
     def from_directory(path: str | Path, *, exclude: Sequence[str] = ()) -> ModelData:
@@ -97,7 +100,7 @@ class ModelData(ABC):
         """Return many archives under a prefix, which one container loads as calls name them (``TargetModel``).
 
         The image is the same for all of them. An archive that is put under the prefix later can be called at once.
-        Serverless variants refuse such models.
+        Real-time variants alone take such models.
 
         Args:
             bucket: The bucket, in the region of the model.

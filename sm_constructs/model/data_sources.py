@@ -89,9 +89,12 @@ class BucketObject(ModelData):
 class Prefix(ModelData):
     """Files under a prefix, which are no archive."""
 
-    is_uncompressed: ClassVar[bool] = True
     bucket: s3.IBucket
     prefix: str
+
+    @property
+    def is_uncompressed(self) -> bool:
+        return True
 
     def problems(self, scope: Construct, required_files: Sequence[str | RequiredFile]) -> list[str]:  # noqa: ARG002
         return _prefix_problems(self.prefix)
@@ -141,6 +144,10 @@ class Package(ModelData):
     package_arn: str
     archive: ModelData | None
     framework: Framework | None
+
+    @property
+    def is_uncompressed(self) -> bool:
+        return self.archive is not None and self.archive.is_uncompressed
 
     def problems(self, scope: Construct, required_files: Sequence[str | RequiredFile]) -> list[str]:  # noqa: ARG002
         found = []

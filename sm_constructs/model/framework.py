@@ -202,7 +202,8 @@ class Framework:
         """Return a container of your own, which answers ``/ping`` and ``/invocations`` on port 8080.
 
         Args:
-            image: The repository, or a full ECR URI.
+            image: The repository, or a full ECR URI. The permission to pull names the repository, so a URI has to be
+                known at synth; ``ecr.Repository.from_repository_name`` takes a parameter's value.
             tag_or_digest: Which image, when ``image`` is a repository; not needed with a URI.
             environment: Environment variables that the image needs. When omitted: none.
             required_files: What the model's archive must have. When omitted: nothing.

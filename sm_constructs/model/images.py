@@ -200,11 +200,17 @@ class UriImage:
 
     def problems(self, scope: Construct) -> list[str]:  # noqa: ARG002 - the same for every stack
         problems = Problems()
-        problems.unless(
-            not Token.is_unresolved(self.image_uri) and bool(_URI.fullmatch(self.image_uri)),
-            f"image is '{self.image_uri}': SageMaker pulls from ECR, and the permission to do so names the repository: "
-            "use <account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>, or pass an IRepository",
-        )
+        if Token.is_unresolved(self.image_uri):
+            problems.add(
+                "image is known at deployment only: the permission to pull names the repository: pass an IRepository, "
+                "whose name and tag_or_digest may be known at deployment only"
+            )
+        else:
+            problems.unless(
+                bool(_URI.fullmatch(self.image_uri)),
+                f"image is '{self.image_uri}': SageMaker pulls from ECR, and the permission to do so names the "
+                "repository: use <account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>, or pass an IRepository",
+            )
         problems.unless(
             self.tag_or_digest is None, f"tag_or_digest is '{self.tag_or_digest}': with a URI, write it into the URI"
         )

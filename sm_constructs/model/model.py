@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
 import jsii
-from aws_cdk import Resource, Stack
+from aws_cdk import Resource, Stack, Token
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -37,7 +37,7 @@ class Model(Resource):
         environment: Further environment variables of the container, which win over the framework's; at most 100
             in all, of at most 1,024 characters. When omitted: the framework's alone.
         containers: Several containers, from 2 to 15, instead of ``data``, ``framework`` and ``environment``: each
-            gets the answer of the one before. When omitted: one container.
+            gets the answer of the one before. Real-time variants alone take such models. When omitted: one container.
         direct_invocation: Whether each call goes to the one of ``containers`` that it names by its hostname
             (``TargetContainerHostname``), and not through all of them.
         role: The role with which SageMaker reads the data, pulls the image and writes logs. When omitted: one that
@@ -58,6 +58,8 @@ class Model(Resource):
         container_count: How many containers a request passes through, or may be sent to.
         is_multi_model: Whether a container loads one of many models, which each call names.
         has_uncompressed_data: Whether a container's data is files under a prefix and no archive.
+        container_names: The containers' hostnames, by which each of several is measured; None where
+            they are known at deployment only.
         processors: What AWS's images among the containers' run on: ``"cpu"``, ``"gpu"``, ``"graviton"``; nothing
             is known of other images.
 
@@ -123,10 +125,9 @@ class Model(Resource):
         problems.raise_for(self)
 
         self.container_count = len(chosen)
+        self.container_names = _container_names(chosen)
         self.is_multi_model = any(container.data.is_multi_model for container in chosen)
         self.has_uncompressed_data = any(container.data.is_uncompressed for container in chosen)
-        images = [container.framework.image for container in chosen if container.framework]
-        self.processors = frozenset(image.processor for image in images if image.processor)
         self.network_isolation = network_isolation
         self.vpc = vpc
         self.role: iam.IRole = role or iam.Role(
@@ -135,6 +136,8 @@ class Model(Resource):
         self._connections = self._connect(vpc, security_groups)
         subnet_ids = _subnet_ids(vpc, vpc_subnets)
         bound = self._bind(chosen)
+        images = [container.framework.image if container.framework else data.package_image for container, data in bound]
+        self.processors = frozenset(image.processor for image in images if image and image.processor)
         definitions = [container.definition(self, data) for container, data in bound]
         self._resource = sagemaker.CfnModel(
             self,
@@ -235,6 +238,14 @@ class Model(Resource):
         yield grant_runtime(self.role, stack)
         if self._connections is not None:
             yield grant_vpc(self.role, stack, subnet_ids, self._connections.security_groups)
+
+
+def _container_names(containers: Sequence[Container]) -> tuple[str, ...] | None:
+    """Return the names by which containers are measured: a single one is not measured by itself."""
+    if len(containers) == 1:
+        return ()
+    names = tuple(container.hostname for container in containers if container.hostname)
+    return None if not names or any(map(Token.is_unresolved, names)) else names
 
 
 def _subnet_ids(vpc: ec2.IVpc | None, subnets: ec2.SubnetSelection | None) -> list[str]:

@@ -12,14 +12,15 @@ PROCESSORS: tuple[str, ...] = get_args(Processor)
 
 _INSTANCE_TYPE = re.compile(r"ml\.(?P<family>[a-z0-9-]+)\.[a-z0-9-]+")
 _GRAVITON = re.compile(r"[cmrtx]\d+g[a-z]*")
-_NEURON = re.compile(r"(inf|trn)\d.*")
+_OTHER_ACCELERATORS = re.compile(r"(inf|trn)\d.*|dl1")
 
 
 def processor_of(name: str) -> str | None:
     """Return the processor that a name stands for: its own name, or an instance type with it.
 
     Returns:
-        ``"cpu"``, ``"gpu"`` or ``"graviton"``; None for Inferentia and Trainium, and for what is no instance type.
+        ``"cpu"``, ``"gpu"`` or ``"graviton"``; None for Inferentia, Trainium and Gaudi, and for what is no instance
+        type.
 
     >>> [processor_of(name) for name in ("gpu", "ml.m5.large", "ml.g5.xlarge", "ml.c7g.large", "ml.inf2.xlarge")]
     ['gpu', 'cpu', 'gpu', 'graviton', None]
@@ -27,7 +28,7 @@ def processor_of(name: str) -> str | None:
     if name in PROCESSORS:
         return name
     match = _INSTANCE_TYPE.fullmatch(name)
-    if match is None or _NEURON.fullmatch(match["family"]):
+    if match is None or _OTHER_ACCELERATORS.fullmatch(match["family"]):
         return None
     if match["family"][0] in "gp":
         return "gpu"

@@ -14,6 +14,7 @@ from sm_local.sagemaker.errors import SageMakerError
 from sm_local.sagemaker.messages import Answer, Invocation
 from sm_local.sagemaker.metrics import (
     ASYNCHRONOUS,
+    CONTAINER,
     INSTANCES,
     INSTANCES_NAMESPACE,
     MULTI_MODEL,
@@ -82,6 +83,9 @@ class Assembly:
             network_isolation=model.network_isolation or bool(config.parameters.get("EnableNetworkIsolation")),
             clock=around.clock,
             multi_model_metrics=Publisher(around.metrics, MULTI_MODEL, (self._dimensions(settings),)),
+            container_metrics=lambda name: Publisher(
+                around.metrics, CONTAINER, ({**self._dimensions(settings), "ContainerName": name},)
+            ),
         )
 
     def _threads(self, settings: VariantSettings) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -44,6 +45,7 @@ class Place:
         network_isolation: Whether containers get no credentials.
         clock: The local AWS's time.
         multi_model_metrics: Where the metrics of loading many models go.
+        container_metrics: Where those of one of several containers go, by its name.
     """
 
     role: AssumedRole
@@ -57,3 +59,4 @@ class Place:
     network_isolation: bool
     clock: Clock
     multi_model_metrics: Publisher
+    container_metrics: Callable[[str], Publisher]

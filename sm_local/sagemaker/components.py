@@ -18,7 +18,7 @@ from sm_local.sagemaker.containers import backend
 from sm_local.sagemaker.endpoint import Endpoint
 from sm_local.sagemaker.errors import invalid
 from sm_local.sagemaker.guardrails import ALL_AT_ONCE, rolling_plan
-from sm_local.sagemaker.metrics import COMPONENT, MULTI_MODEL, Publisher
+from sm_local.sagemaker.metrics import COMPONENT, CONTAINER, MULTI_MODEL, Publisher
 from sm_local.sagemaker.models import Model
 from sm_local.sagemaker.registry import Parameters, Registry
 from sm_local.sagemaker.role import AssumedRole
@@ -175,6 +175,7 @@ class Components:
                 network_isolation=model.network_isolation,
                 clock=around.clock,
                 multi_model_metrics=Publisher(around.metrics, MULTI_MODEL, ()),
+                container_metrics=lambda _name: Publisher(around.metrics, CONTAINER, ()),
             ),
         )
         return Served(specification, Instances(served, copies), directory, role)

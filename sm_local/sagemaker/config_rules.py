@@ -12,7 +12,7 @@ from sm_local.sagemaker.registry import Parameters
 
 # "You can't request a KmsKeyId when using an instance type with local storage."
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpointConfig.html
-_LOCAL_STORAGE = re.compile(r"ml\.(?:[a-z]+\d+[a-z]*d[a-z]*|g[5-9]e?|p[5-9][a-z]*|dl1|trn\d[a-z]*)\.")
+_LOCAL_STORAGE = re.compile(r"ml\.(?:[a-z]+\d+[a-z]*d[a-z]*|g[5-9]e?|p[5-9][a-z0-9-]*|dl1|trn\d[a-z]*)\.")
 
 
 def problems(
@@ -32,6 +32,8 @@ def problems(
         found += _serverless(config)
         for name, model in models.items():
             found += _serverless_model(model, model_parameters[name])
+    if config.asynchronous:
+        found += _asynchronous(config, models)
     if config.shadows:
         found += _shadows(config, models)
     if config.hosts_components and "ExecutionRoleArn" not in config.parameters:
@@ -96,6 +98,18 @@ def _serverless_model(model: Model, parameters: Parameters) -> Iterator[str]:
         yield f"Model {model.name}: mode MultiModel is not supported for serverless endpoints."
     if any("ModelDataSource" in container for container in _containers(parameters)):
         yield f"Model {model.name}: ModelDataSource is not supported for serverless endpoints."
+
+
+# https://docs.aws.amazon.com/sagemaker/latest/dg/model-deploy-feature-matrix.html
+def _asynchronous(config: EndpointConfig, models: Mapping[str, Model]) -> Iterator[str]:
+    if config.parameters.get("DataCaptureConfig"):
+        yield "DataCaptureConfig is not supported for asynchronous endpoints."
+    for variant in config.variants:
+        if variant.instance_type and variant.instance_type.startswith("ml.inf1."):
+            yield f"Asynchronous endpoints are not supported on {variant.instance_type}."
+    for model in models.values():
+        if model.many_models or len(model.containers) > 1:
+            yield f"Model {model.name}: several containers or models are not supported for asynchronous endpoints."
 
 
 # https://docs.aws.amazon.com/sagemaker/latest/dg/shadow-tests.html

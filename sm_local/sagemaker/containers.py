@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
 from sm_local.sagemaker.backend import Backend, Place
 from sm_local.sagemaker.errors import SageMakerError
-from sm_local.sagemaker.hosting import Container, container
+from sm_local.sagemaker.hosting import container
+from sm_local.sagemaker.measuring import measured
 from sm_local.sagemaker.messages import Answer, Invocation
+from sm_local.sagemaker.metrics import Publisher
 from sm_local.sagemaker.models import Model
 from sm_local.sagemaker.multi_model import ManyModels
 
@@ -20,12 +23,39 @@ def backend(model: Model, place: Place) -> Backend:
         return ManyModels(first, place)
     if not others:
         return container(first, place)
-    each = [container(definition, place, among=len(model.containers)) for definition in model.containers]
+    each = [
+        Measured(
+            container(definition, place, among=len(model.containers)),
+            definition.name,
+            place.container_metrics(definition.name),
+        )
+        for definition in model.containers
+    ]
     return DirectContainers(each) if model.direct else Pipeline(each)
 
 
+class Measured:
+    """One of several containers, whose calls are measured.
+
+    Args:
+        container: The container.
+        name: Its host name.
+        metrics: Where its metrics go.
+    """
+
+    def __init__(self, container: Backend, name: str, metrics: Publisher) -> None:
+        self.name = name
+        self.start, self.stop, self.processes = container.start, container.stop, container.processes
+        self._container = container
+        self._metrics = metrics
+
+    def invoke(self, invocation: Invocation) -> Answer:
+        """Call the container and publish the metrics of the call. Raises NoAnswerError when it does not answer."""
+        return measured(nullcontext(self._container), invocation, [self._metrics], {})
+
+
 class _Together:
-    def __init__(self, containers: Sequence[Container]) -> None:
+    def __init__(self, containers: Sequence[Measured]) -> None:
         self._containers = containers
 
     def start(self) -> None:
@@ -73,9 +103,9 @@ class DirectContainers(_Together):
     def invoke(self, invocation: Invocation) -> Answer:
         """Return the answer of the container that ``TargetContainerHostname`` names."""
         for one in self._containers:
-            if one.definition.name == invocation.target_container:
+            if one.name == invocation.target_container:
                 return one.invoke(invocation)
-        names = ", ".join(one.definition.name for one in self._containers)
+        names = ", ".join(one.name for one in self._containers)
         raise SageMakerError(
             "ValidationError",
             f"TargetContainerHostname is {invocation.target_container}: must be one of {names}.",

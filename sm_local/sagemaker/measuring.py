@@ -61,4 +61,5 @@ def _publish(
         for name, value in values.items():
             publisher.put(name, value)
         publisher.put_seconds("ModelLatency", model_seconds)
+        publisher.put_seconds("ContainerLatency", model_seconds)
         publisher.put_seconds("OverheadLatency", overhead_seconds)

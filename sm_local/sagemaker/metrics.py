@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
 https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints-monitoring.html
 https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-monitor.html
+https://docs.aws.amazon.com/sagemaker/latest/dg/multi-container-metrics.html
 """
 
 from __future__ import annotations
@@ -101,6 +102,17 @@ COMPONENT = MappingProxyType(
         "ModelLatency": "Microseconds",
         "NoCapacityInvocationFailures": "Count",
         "OverheadLatency": "Microseconds",
+    }
+)
+
+
+# Of each of several containers, with ContainerName beside the endpoint and the variant.
+CONTAINER = MappingProxyType(
+    {
+        "ContainerLatency": "Microseconds",
+        "Invocation4XXErrors": "None",
+        "Invocation5XXErrors": "None",
+        "Invocations": "None",
     }
 )
 

@@ -4,12 +4,17 @@ import json
 from typing import Any
 from uuid import uuid4
 
+import aws_cdk as cdk
 import boto3
 import pytest
+from aws_cdk import aws_s3 as s3
+from aws_cdk.assertions import Template
 from botocore.exceptions import ClientError
 
+from sm_constructs import Endpoint, Framework, Model, ModelData, RealTime
+from sm_constructs.endpoint import InferenceComponent
 from sm_local.server import RECORDED_ONLY
-from tests.sagemaker_account import IMAGE, LOG, PULL, READ, Account, eventually, metric
+from tests.sagemaker_account import ECHO, IMAGE, LOG, PULL, READ, Account, eventually, metric
 
 pytestmark = pytest.mark.e2e
 
@@ -230,6 +235,58 @@ def test_cloudformation_makes_changes_and_deletes_components(account: Account) -
     eventually(lambda: not account.sagemaker.list_inference_components(EndpointNameEquals=outputs["Endpoint"])[
         "InferenceComponents"
     ])  # fmt: skip
+
+
+def moved(bucket: str, key: str, endpoint_name: str, variant_name: str = "AllTraffic") -> str:
+    """Return the template of a component on an endpoint, as the constructs make it."""
+    app = cdk.App(analytics_reporting=False, builtin_cloud_formation_validation=False)
+    stack = cdk.Stack(app, "Moved", synthesizer=cdk.DefaultStackSynthesizer(generate_bootstrap_version_rule=False))
+    variant = RealTime(instance_type="ml.m5.large", instance_count=1, variant_name=variant_name)
+    endpoint = Endpoint(stack, "Endpoint", variant=variant, endpoint_name=endpoint_name)
+    data = ModelData.from_bucket(s3.Bucket.from_bucket_name(stack, "Models", bucket), key)
+    model = Model(stack, "Model", data=data, framework=Framework.custom(IMAGE))
+    InferenceComponent(stack, "Component", endpoint=endpoint, model=model, memory_size_mb=512)
+    return json.dumps(Template.from_stack(stack).to_json())
+
+
+def test_a_component_of_the_constructs_moves_with_its_endpoint_and_its_variant(account: Account) -> None:
+    cloudformation = boto3.client("cloudformation")
+    name = f"stack-{uuid4().hex[:12]}"
+    bucket, key = account.archive(ECHO).removeprefix("s3://").split("/", 1)
+    first, second = (f"Moved-{uuid4().hex[:12]}" for _ in range(2))
+
+    def there(status: str, endpoint: str) -> str:
+        """Wait for the stack and return the one component on the endpoint."""
+
+        def settled() -> Any:
+            (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
+            return None if stack["StackStatus"].endswith("_IN_PROGRESS") else stack
+
+        stack = eventually(settled, 90)
+        assert stack["StackStatus"] == status, stack
+        found = account.sagemaker.list_inference_components(EndpointNameEquals=endpoint)["InferenceComponents"]
+        (component,) = [each["InferenceComponentName"] for each in found]
+        assert greeting(account, endpoint, component) == "hello"
+        return str(component)
+
+    def update(*place: str) -> None:
+        template = moved(bucket, key, *place)
+        cloudformation.update_stack(StackName=name, TemplateBody=template, Capabilities=["CAPABILITY_IAM"])
+
+    template = moved(bucket, key, first)
+    cloudformation.create_stack(StackName=name, TemplateBody=template, Capabilities=["CAPABILITY_IAM"])
+    old = there("CREATE_COMPLETE", first)
+    update(second)
+    new = there("UPDATE_COMPLETE", second)
+    update(second, "Blue")
+    newest = there("UPDATE_COMPLETE", second)
+
+    assert len({old, new, newest}) == 3
+    assert not account.sagemaker.list_inference_components(EndpointNameEquals=first)["InferenceComponents"]
+    described = account.sagemaker.describe_inference_component(InferenceComponentName=newest)
+    assert described["VariantName"] == "Blue"
+    cloudformation.delete_stack(StackName=name)
+    eventually(lambda: not account.sagemaker.list_endpoints(NameContains=second)["Endpoints"], 60)
 
 
 def test_scaling_is_said_to_be_recorded_only() -> None:

@@ -143,6 +143,13 @@ def test_the_containers_of_a_pipeline_feed_each_other(account: Account) -> None:
     assert account.invoke(endpoint, text="fine") == {"text": "FINE", "was": "application/json", "length": 4}
     with pytest.raises(ClientError, match=r"Received server error \(500\) from container-1"):
         account.invoke(endpoint, words="fine")
+    each = [
+        {"EndpointName": endpoint, "VariantName": "AllTraffic", "ContainerName": name}
+        for name in ("container-1", "counting")
+    ]
+    assert [metric("Invocations", one) for one in each] == [2, 1]
+    assert [metric("Invocation5XXErrors", one) for one in each] == [1, 0]
+    assert [metric("ContainerLatency", one) > 0 for one in each] == [True, True]
 
 
 def test_a_container_is_called_directly(account: Account) -> None:

@@ -199,6 +199,28 @@ def test_an_own_image_brings_its_environment_and_the_files_it_needs() -> None:
     assert framework.required_files == ("config.json",)
 
 
+def test_a_uri_that_is_known_at_deployment_only_is_refused_in_words_of_its_own() -> None:
+    stack = stack_in("us-east-1")
+    uri = cdk.CfnParameter(stack, "Image").value_as_string
+
+    assert problems(stack, Framework.custom(uri)) == (
+        "image is known at deployment only: the permission to pull names the repository: pass an IRepository, whose "
+        "name and tag_or_digest may be known at deployment only",
+    )
+
+
+def test_a_repository_and_a_tag_may_be_known_at_deployment_only() -> None:
+    stack = stack_in(None)
+    name, tag = (cdk.CfnParameter(stack, each).value_as_string for each in ("Name", "Tag"))
+
+    define(stack, Framework.custom(ecr.Repository.from_repository_name(stack, "Images", name), tag_or_digest=tag))
+
+    parts = image(stack)["Fn::Join"][1]
+    assert {"Ref": "Name"} in parts
+    assert {"Ref": "Tag"} in parts
+    assert {"Ref": "Name"} in statement_for(stack, "ecr:BatchGetImage")["Resource"]["Fn::Join"][1]
+
+
 def test_a_tag_beside_a_full_uri_is_refused() -> None:
     (problem,) = problems(stack_in("us-east-1"), Framework.custom(f"{OWN_IMAGE}:v1", tag_or_digest="v2"))
 

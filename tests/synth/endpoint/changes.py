@@ -131,6 +131,10 @@ def _volume_key(stack: cdk.Stack) -> dict[str, Any]:
     return {"encryption_key": kms.Key.from_key_arn(stack, "Key", "arn:aws:kms:us-east-1:111122223333:key/k")}
 
 
+def _named(_stack: cdk.Stack) -> dict[str, Any]:
+    return {"endpoint_name": "reviews"}
+
+
 _SERVERLESS, _QUEUE, _HOST = App(kind="serverless"), App(kind="asynchronous"), App(kind="component")
 _OTHER_IMAGE = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/team/classifier:v2"
 _ONE_AT_A_TIME = {"max_concurrent_invocations_per_instance": 1}
@@ -151,13 +155,15 @@ CHANGES = [
     Change("scaling limits", App(scaling=8)),
     Change("scaling target", App(target=200)),
     Change("tags", App(tag="b")),
-    Change("endpoint name", App(endpoint=lambda _stack: {"endpoint_name": "reviews"})),
+    Change("endpoint name", App(endpoint=_named)),
     Change("serverless memory", App(kind="serverless", variant={"memory_size_mb": 4096}), _SERVERLESS),
     Change("serverless concurrency", App(kind="serverless", variant={"max_concurrency": 20}), _SERVERLESS),
     Change("asynchronous concurrency", App(kind="asynchronous", variant=_ONE_AT_A_TIME), _QUEUE),
     Change("model data of a component", App(kind="component", model={"key": "v2.tar.gz"}), _HOST),
     Change("memory of a component", App(kind="component", component={"memory_size_mb": 1024}), _HOST),
     Change("copies of a component", App(kind="component", component={"copy_count": 2}), _HOST),
+    Change("variant name under components", App(kind="component", variant={"variant_name": "Blue"}), _HOST),
+    Change("endpoint name under components", App(kind="component", endpoint=_named), _HOST),
     Change("instance type under components", App(kind="component", variant={"instance_type": "ml.c6i.large"}), _HOST),
     Change("nothing", App()),
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from aws_cdk import aws_s3 as s3
 
 from sm_constructs import Framework, InvalidPropsError, Model, ModelData
 from sm_constructs.endpoint import Asynchronous, Endpoint, RealTime, Serverless
+from sm_constructs.model import Container
 from sm_constructs.storage import ArtifactPrefix
 from tests.synth.templates import only
 
@@ -28,12 +29,53 @@ def model_in(
     *,
     key: str = "model.tar.gz",
     image: str = IMAGE,
+    framework: Framework | None = None,
     **arguments: Any,
 ) -> Model:
     """Define a model from an archive in a bucket."""
-    bucket = s3.Bucket.from_bucket_name(stack, f"{construct_id}Bucket", "models")
-    data = ModelData.from_bucket(bucket, key)
-    return Model(stack, construct_id, data=data, framework=Framework.custom(image), **arguments)
+    data = ModelData.from_bucket(_models(stack, construct_id), key)
+    return Model(stack, construct_id, data=data, framework=framework or Framework.custom(image), **arguments)
+
+
+def uncompressed_in(stack: cdk.Stack, construct_id: str = "Uncompressed") -> Model:
+    """Define a model from files under a prefix."""
+    data = ModelData.from_prefix(_models(stack, construct_id), "v1/")
+    return Model(stack, construct_id, data=data, framework=Framework.custom(IMAGE))
+
+
+def package_in(stack: cdk.Stack, construct_id: str = "Package", *, framework: Framework | None = None) -> Model:
+    """Define a model from the registry, whose files lie under a prefix unless it has a framework."""
+    models = _models(stack, construct_id)
+    archive = ModelData.from_bucket(models, "model.tar.gz") if framework else ModelData.from_prefix(models, "v1/")
+    return Model(
+        stack, construct_id, data=ModelData.from_model_package("reviews/7", archive=archive, framework=framework)
+    )
+
+
+def many_in(stack: cdk.Stack, construct_id: str = "Many") -> Model:
+    """Define a model whose container loads one of many."""
+    data = ModelData.multi_model(_models(stack, construct_id), "customers/")
+    return Model(stack, construct_id, data=data, framework=Framework.custom(IMAGE))
+
+
+def pipeline_in(
+    stack: cdk.Stack, construct_id: str = "Pipeline", *, hostnames: tuple[str | None, str | None] = ("words", "labels")
+) -> Model:
+    """Define a model of two containers."""
+    models = _models(stack, construct_id)
+    containers = [
+        Container(
+            data=ModelData.from_bucket(models, "model.tar.gz"),
+            framework=Framework.custom(IMAGE),
+            hostname=hostname,
+        )
+        for hostname in hostnames
+    ]
+    return Model(stack, construct_id, containers=containers)
+
+
+def _models(stack: cdk.Stack, construct_id: str) -> s3.IBucket:
+    return s3.Bucket.from_bucket_name(stack, f"{construct_id}Bucket", "models")
 
 
 def prefix_in(stack: cdk.Stack, name: str = "Results", **arguments: Any) -> ArtifactPrefix:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.synth.endpoint.changes import CHANGES, PAGE, Change, by_column, effects, page_with, table
@@ -15,6 +17,14 @@ NAMES = {
     "AWS::CloudWatch::Alarm": "AlarmName",
     "AWS::IAM::Role": "RoleName",
 }
+
+
+def named(resource: dict[str, Any]) -> tuple[str, str] | None:
+    """Return a resource's type and the name that its template gives it, if it does."""
+    name = resource.get("Properties", {}).get(NAMES.get(resource["Type"], ""))
+    return (resource["Type"], str(name)) if name else None
+
+
 BY_NAME = {change.name: change for change in CHANGES}
 MOVES = {"configuration": "replaced", "endpoint": "updated"}
 STAYS = {"scalable target": "untouched", "scaling policy": "untouched"}
@@ -68,6 +78,19 @@ def test_another_configuration_moves_the_endpoint_and_leaves_the_model(name: str
         ),
         ("memory of a component", {"component": "updated"}),
         ("copies of a component", {"component": "updated"}),
+        (
+            "variant name under components",
+            {**MOVES, "component": "replaced", "scalable target": "replaced", "scaling policy": "replaced"},
+        ),
+        (
+            "endpoint name under components",
+            {
+                "endpoint": "replaced",
+                "component": "replaced",
+                "scalable target": "replaced",
+                "scaling policy": "replaced",
+            },
+        ),
         ("instance type under components", MOVES),
         ("nothing", {}),
     ],
@@ -82,11 +105,11 @@ def test_a_change_touches_these_resources_and_no_others(name: str, changed: dict
 def test_nothing_that_is_replaced_keeps_its_name(change: Change) -> None:
     """Its successor is made first, and would find the name taken."""
     before, after = resources_of(change.before.stack()), resources_of(change.after.stack())
+    taken = {named(each) for each in before.values()}
 
     for name, effect in effects(change).items():
-        if effect == "replaced" and (attribute := NAMES.get(after[name]["Type"])):
-            old, new = (each[name].get("Properties", {}).get(attribute) for each in (before, after))
-            assert new is None or new != old, f"{name} is replaced under the same name"
+        if effect in {"replaced", "created"} and (made := named(after[name])):
+            assert made not in taken, f"{name} is made under a name that is still taken"
 
 
 def test_the_documentation_has_this_table() -> None:

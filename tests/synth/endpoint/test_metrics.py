@@ -13,8 +13,8 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 
 from sm_constructs import InvalidPropsError
 from sm_constructs.endpoint import Endpoint, EndpointBase, InferenceComponent, RealTime
-from sm_constructs.endpoint.metrics import COMPONENT_METRICS, METRICS, Publisher
-from tests.synth.endpoint.making import SERVERLESS, endpoint_in, model_in, queue_in
+from sm_constructs.endpoint.metrics import COMPONENT_METRICS, CONTAINER_METRICS, METRICS, Publisher
+from tests.synth.endpoint.making import REAL_TIME, SERVERLESS, endpoint_in, model_in, pipeline_in, queue_in
 
 TABLES: list[dict[str, Any]] = tomllib.loads(Path(__file__).with_name("metrics.toml").read_text())["table"]
 PUBLISHERS = {
@@ -22,6 +22,7 @@ PUBLISHERS = {
     "serverless": Publisher.SERVERLESS,
     "asynchronous": Publisher.ASYNCHRONOUS,
     "component": Publisher.COMPONENT,
+    "container": Publisher.CONTAINER,
 }
 DOCUMENTED = [
     pytest.param(publisher, table, metric, id=f"{publisher}-{metric['name']}")
@@ -41,6 +42,10 @@ def endpoint_of_kind(stack: cdk.Stack, publisher: str) -> Endpoint:
             return endpoint_in(stack)
 
 
+def pipeline_endpoint_in(stack: cdk.Stack, **arguments: Any) -> Endpoint:
+    return Endpoint(stack, "Pipeline", model=pipeline_in(stack, "Steps", **arguments), variant=REAL_TIME)
+
+
 def component_in(stack: cdk.Stack) -> InferenceComponent:
     host = Endpoint(stack, "Host", variant=RealTime(instance_type="ml.m5.large", instance_count=1))
     return InferenceComponent(stack, "Component", endpoint=host, model=model_in(stack), memory_size_mb=512)
@@ -55,6 +60,10 @@ def test_a_documented_metric_comes_with_its_namespace_dimensions_and_a_valid_sta
         component, known = component_in(stack), COMPONENT_METRICS
         made = component.metric(metric["name"])
         values = {"InferenceComponentName": component.inference_component_name}
+    elif publisher == "container":
+        endpoint, known = pipeline_endpoint_in(stack), CONTAINER_METRICS
+        made = endpoint.metric(metric["name"], container_name="words")
+        values = {"EndpointName": endpoint.endpoint_name, "VariantName": "AllTraffic", "ContainerName": "words"}
     else:
         endpoint, known = endpoint_of_kind(stack, publisher), METRICS
         made = endpoint.metric(metric["name"])
@@ -76,7 +85,7 @@ def test_the_library_knows_no_metric_that_is_not_documented() -> None:
     }
     known = {
         (metric.name, name)
-        for metric in (*METRICS.values(), *COMPONENT_METRICS.values())
+        for metric in (*METRICS.values(), *COMPONENT_METRICS.values(), *CONTAINER_METRICS.values())
         for name, publisher in PUBLISHERS.items()
         if metric.publishers & publisher
     }
@@ -102,6 +111,58 @@ def test_a_metric_that_the_variant_does_not_publish_is_refused(stack: cdk.Stack,
         endpoint.metric(name)
 
     assert raised.value.problems == (f"metric_name is '{name}': SageMaker publishes it for no {publisher} variant",)
+
+
+@pytest.mark.parametrize(
+    ("metric_name", "container_name", "problem"),
+    [
+        (
+            "ContainerLatency",
+            None,
+            "metric_name is 'ContainerLatency': SageMaker publishes it for single containers: pass container_name",
+        ),
+        (
+            "ModelLatency",
+            "words",
+            "metric_name is 'ModelLatency': SageMaker publishes it for no container: leave container_name out",
+        ),
+        ("Invocations", "letters", "container_name is 'letters': must be one of 'words', 'labels'"),
+    ],
+)
+def test_a_metric_that_no_container_publishes_is_refused(
+    stack: cdk.Stack, metric_name: str, container_name: str | None, problem: str
+) -> None:
+    endpoint = pipeline_endpoint_in(stack)
+
+    with pytest.raises(InvalidPropsError) as raised:
+        endpoint.metric(metric_name, container_name=container_name)
+
+    assert raised.value.problems == (problem,)
+
+
+def test_a_single_container_is_not_measured_by_itself(stack: cdk.Stack) -> None:
+    with pytest.raises(InvalidPropsError, match="container_name is 'primary': there is only one: leave it out"):
+        endpoint_in(stack).metric("Invocations", container_name="primary")
+
+
+@pytest.mark.parametrize("kind", ["imported", "named by SageMaker", "named at deployment"])
+def test_containers_whose_names_are_not_known_are_let_through(stack: cdk.Stack, kind: str) -> None:
+    endpoint: EndpointBase
+    match kind:
+        case "imported":
+            endpoint = Endpoint.from_endpoint_name(stack, "Theirs", "reviews")
+        case "named by SageMaker":
+            endpoint = pipeline_endpoint_in(stack, hostnames=(None, None))
+        case _:
+            endpoint = pipeline_endpoint_in(stack, hostnames=(cdk.Fn.import_value("First"), "labels"))
+
+    metric = endpoint.metric("ContainerLatency", container_name="container-1")
+
+    assert metric.dimensions == {
+        "EndpointName": endpoint.endpoint_name,
+        "VariantName": "AllTraffic",
+        "ContainerName": "container-1",
+    }
 
 
 METHODS = sorted(name for name in dir(EndpointBase) if name.startswith("metric_"))

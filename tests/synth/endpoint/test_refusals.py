@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 
-from sm_constructs import InvalidPropsError
+from sm_constructs import Framework, InvalidPropsError, Model
 from sm_constructs.endpoint import (
     AllAtOnce,
     Canary,
@@ -35,10 +36,14 @@ from tests.synth.endpoint.making import (
     REAL_TIME,
     SERVERLESS,
     endpoint_in,
+    many_in,
     model_in,
+    package_in,
+    pipeline_in,
     prefix_in,
     queue_in,
     refusal,
+    uncompressed_in,
 )
 from tests.synth.templates import all_of
 
@@ -196,35 +201,75 @@ def test_only_real_time_variants_have_shadows(stack: cdk.Stack, kind: str) -> No
     assert problem == f"shadow with {kind.capitalize()}: use RealTime, or leave shadow out"
 
 
-def test_serverless_and_shadows_take_models_of_one_container_only(stack: cdk.Stack) -> None:
-    pipeline, many = model_in(stack, "Pipeline"), model_in(stack, "Many")
-    pipeline.container_count, many.is_multi_model = 2, True
+def test_shadows_take_models_of_one_container_only(stack: cdk.Stack) -> None:
+    shadow = real_time("New", model=pipeline_in(stack))
 
-    serverless = refusal(stack, model=pipeline, variant=Serverless())
-    other = cdk.Stack(cdk.App(), "Other")
-    shadowed = refusal(other, model=many, variant=REAL_TIME, shadow=real_time("New", model=pipeline))
-
-    assert serverless == ("Serverless with a model of 2 containers: use RealTime",)
-    assert shadowed == (
+    assert refusal(stack, model=many_in(stack), variant=REAL_TIME, shadow=shadow) == (
         "shadow with a multi-model model: leave shadow out",
         "shadow with a model of 2 containers: leave shadow out",
     )
 
 
-def test_serverless_serves_no_multi_model_model(stack: cdk.Stack) -> None:
-    many = model_in(stack)
-    many.is_multi_model = True
+@pytest.mark.parametrize("kind", ["Serverless", "Asynchronous"])
+@pytest.mark.parametrize(
+    ("model", "what"),
+    [(pipeline_in, "a model of 2 containers"), (many_in, "a multi-model model")],
+    ids=["pipeline", "multi-model"],
+)
+def test_only_real_time_variants_serve_more_than_one_model(
+    stack: cdk.Stack, kind: str, model: Callable[[cdk.Stack], Model], what: str
+) -> None:
+    variant = Serverless() if kind == "Serverless" else queue_in(stack)
 
-    assert refusal(stack, model=many, variant=Serverless()) == ("Serverless with a multi-model model: use RealTime",)
+    assert refusal(stack, model=model(stack), variant=variant) == (f"{kind} with {what}: use RealTime",)
 
 
-def test_serverless_runs_no_images_for_gpus(stack: cdk.Stack) -> None:
-    model = model_in(stack)
-    model.processors = frozenset({"gpu"})
+@pytest.mark.parametrize("model", [uncompressed_in, package_in], ids=["prefix", "package of a prefix"])
+def test_serverless_takes_archives_only(stack: cdk.Stack, model: Callable[[cdk.Stack], Model]) -> None:
+    assert refusal(stack, model=model(stack), variant=Serverless()) == (
+        "Serverless with uncompressed model data: pack it into an archive, or use RealTime",
+    )
+
+
+@pytest.mark.parametrize("make", [model_in, package_in], ids=["model", "package"])
+def test_serverless_runs_no_images_for_gpus(stack: cdk.Stack, make: Callable[..., Model]) -> None:
+    model = make(stack, framework=Framework.pytorch(processor="gpu"))
 
     assert refusal(stack, model=model, variant=Serverless()) == (
         "Serverless with an image for GPUs: take the image for cpu, or use RealTime",
     )
+
+
+def test_a_queue_neither_captures_nor_runs_on_inf1(stack: cdk.Stack) -> None:
+    variant = queue_in(stack, instance_type="ml.inf1.xlarge")
+    capture = DataCapture(destination=prefix_in(stack, "Captured"))
+
+    assert refusal(stack, model=model_in(stack), variant=variant, data_capture=capture) == (
+        "Asynchronous with ml.inf1.xlarge: SageMaker queues for no Inf1 instances: use another type",
+        "data_capture with Asynchronous: inputs and answers are in S3 already: leave data_capture out",
+    )
+
+
+@pytest.mark.parametrize("shadowed", [False, True], ids=["production", "shadow"])
+def test_instances_of_a_model_never_go_away_altogether(stack: cdk.Stack, shadowed: bool) -> None:
+    scaling = ManagedInstanceScaling(min_instance_count=0, max_instance_count=2)
+    one = real_time(managed_instance_scaling=scaling)
+    arguments = {"variant": real_time("Old"), "shadow": one} if shadowed else {"variant": one}
+
+    (problem,) = refusal(stack, model=model_in(stack), **arguments)
+
+    assert problem.removeprefix("variant 'AllTraffic': ") == (
+        "managed_instance_scaling.min_instance_count is 0 with a model: must be at least 1: only inference components "
+        "go away with their instances"
+    )
+
+
+def test_instances_of_a_model_may_be_scaled_by_sagemaker_otherwise(stack: cdk.Stack) -> None:
+    scaling = ManagedInstanceScaling(min_instance_count=1, max_instance_count=2)
+
+    Endpoint(stack, "Endpoint", model=model_in(stack), variant=real_time(managed_instance_scaling=scaling))
+
+    assert len(all_of(stack, ENDPOINT)) == 1
 
 
 @pytest.mark.parametrize(
@@ -239,8 +284,8 @@ def test_serverless_runs_no_images_for_gpus(stack: cdk.Stack) -> None:
     ],
 )
 def test_an_image_for_arm_needs_instances_with_it(stack: cdk.Stack, instance_type: str, image: str, fits: bool) -> None:
-    model, variant = model_in(stack), real_time(instance_type=instance_type)
-    model.processors = frozenset({image})
+    model = model_in(stack, framework=Framework.pytorch(processor=image))
+    variant = real_time(instance_type=instance_type)
 
     if fits:
         Endpoint(stack, "Endpoint", model=model, variant=variant)
@@ -283,6 +328,20 @@ def test_an_asynchronous_variants_values_are_checked(stack: cdk.Stack) -> None:
         "include_response_in_notifications without a topic: pass success_topic or error_topic",
         "failures has another key than output: SageMaker encrypts both with one: use the same",
     )
+
+
+def test_failures_are_put_under_the_same_key_however_it_was_looked_up(stack: cdk.Stack) -> None:
+    arn = "arn:aws:kms:us-east-1:111122223333:key/k"
+    one, two = (kms.Key.from_key_arn(stack, name, arn) for name in ("One", "Two"))
+    variant = queue_in(
+        stack,
+        output=prefix_in(stack, encryption_key=one),
+        failures=prefix_in(stack, "Failures", encryption_key=two),
+    )
+
+    Endpoint(stack, "Endpoint", model=model_in(stack), variant=variant)
+
+    assert len(all_of(stack, ENDPOINT)) == 1
 
 
 @pytest.mark.parametrize("kind", ["serverless", "asynchronous"])
@@ -377,6 +436,52 @@ def test_everything_wrong_with_an_inference_component_is_said_at_once(stack: cdk
     )
 
 
+@pytest.mark.parametrize(
+    ("model", "what"),
+    [(pipeline_in, "a model of 2 containers"), (many_in, "a multi-model model")],
+    ids=["pipeline", "multi-model"],
+)
+def test_a_component_runs_one_model_in_one_container(
+    stack: cdk.Stack, model: Callable[[cdk.Stack], Model], what: str
+) -> None:
+    endpoint = Endpoint(stack, "Host", variant=real_time())
+
+    with pytest.raises(InvalidPropsError) as raised:
+        InferenceComponent(stack, "Component", endpoint=endpoint, model=model(stack), memory_size_mb=512)
+
+    assert raised.value.problems == (
+        f"component with {what}: it runs one model in one container: use RealTime with that model",
+    )
+
+
+def test_a_component_fits_the_instances_of_its_variant(stack: cdk.Stack) -> None:
+    variants = [real_time("Gpu", instance_type="ml.g5.xlarge"), real_time("Arm", instance_type="ml.c7g.large")]
+    arguments: dict[str, Any] = {
+        "endpoint": Endpoint(stack, "Host", variants=variants),
+        "model": model_in(stack, framework=Framework.pytorch(processor="gpu")),
+        "memory_size_mb": 512,
+        "accelerators": 1,
+    }
+
+    InferenceComponent(stack, "Fits", **arguments)
+    with pytest.raises(InvalidPropsError) as raised:
+        InferenceComponent(stack, "Unfit", **arguments, variant_name="Arm")
+
+    assert raised.value.problems == (
+        "ml.c7g.large with an image for gpu: take the image for graviton, or other instances",
+        "accelerators with ml.c7g.large: it has none: leave accelerators out, or use another type",
+    )
+
+
+@pytest.mark.parametrize("instance_type", ["ml.g5.xlarge", "ml.inf2.xlarge", "ml.trn1.2xlarge", "ml.dl1.24xlarge"])
+def test_instances_with_accelerators_give_components_some(stack: cdk.Stack, instance_type: str) -> None:
+    endpoint = Endpoint(stack, "Host", variant=real_time(instance_type=instance_type))
+
+    InferenceComponent(stack, "Component", endpoint=endpoint, model=model_in(stack), memory_size_mb=512, accelerators=1)
+
+    assert len(all_of(stack, COMPONENT)) == 1
+
+
 def test_values_known_at_deployment_are_let_through(stack: cdk.Stack) -> None:
     number = cast(int, cdk.CfnParameter(stack, "Number", type="Number").value_as_number)
     name = cdk.CfnParameter(stack, "Text").value_as_string
@@ -421,9 +526,6 @@ def test_values_known_at_deployment_are_let_through(stack: cdk.Stack) -> None:
             success_topic=sns.Topic.from_topic_arn(stack, "Topic", name),
             max_concurrent_invocations_per_instance=number,
         ),
-        data_capture=DataCapture(
-            destination=ArtifactPrefix(bucket=bucket, prefix=name), percentage=number, json_content_types=[name]
-        ),
         deployment=Canary(
             canary_size=size, bake_time=seconds, termination_wait=seconds, maximum_execution_timeout=seconds
         ),
@@ -433,6 +535,9 @@ def test_values_known_at_deployment_are_let_through(stack: cdk.Stack) -> None:
         "Rolling",
         model=model_in(stack, "Rolled"),
         variant=real_time(instance_count=number),
+        data_capture=DataCapture(
+            destination=ArtifactPrefix(bucket=bucket, prefix=name), percentage=number, json_content_types=[name]
+        ),
         deployment=Rolling(batch_size=size, bake_time=seconds, rollback_batch_size=size),
     )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
 
 import aws_cdk as cdk
 import pytest
@@ -45,6 +47,36 @@ def component_in(stack: cdk.Stack, **arguments: Any) -> InferenceComponent:
     host = Endpoint(stack, "Host", variant=variant)
     model = model_in(stack)
     return InferenceComponent(stack, "Component", endpoint=host, model=model, memory_size_mb=512, **arguments)
+
+
+def capacity_of_kind(stack: cdk.Stack, kind: str) -> ScalableCapacity:
+    """Return a capacity of 1 to 10."""
+    limits: Any = {"min_capacity": 1, "max_capacity": 10}
+    match kind:
+        case "component":
+            return component_in(stack).auto_scale_copy_count(**limits)
+        case "serverless":
+            variant = Serverless(max_concurrency=10, provisioned_concurrency=1)
+            return endpoint_in(stack, variant).auto_scale_provisioned_concurrency(**limits)
+        case "asynchronous":
+            return endpoint_in(stack, queue_in(stack)).auto_scale_instance_count(**limits)
+        case _:
+            return endpoint_in(stack).auto_scale_instance_count(**limits)
+
+
+def scaled_twice(stack: cdk.Stack, kind: str) -> Callable[[], ScalableCapacity]:
+    """Scale a capacity, and return what scales it again."""
+    scale: Callable[..., ScalableCapacity]
+    match kind:
+        case "component":
+            scale = component_in(stack).auto_scale_copy_count
+        case "serverless":
+            scale = endpoint_in(stack, SERVERLESS).auto_scale_provisioned_concurrency
+        case _:
+            scale = endpoint_in(stack).auto_scale_instance_count
+    again = partial(scale, min_capacity=1, max_capacity=2)
+    again()
+    return again
 
 
 def tracked(stack: cdk.Stack) -> dict[str, Any]:
@@ -197,6 +229,53 @@ def test_a_queue_without_instances_starts_the_first_one(stack: cdk.Stack) -> Non
         if each["Type"] == POLICY and "StepScalingPolicyConfiguration" in each["Properties"]
     )
     assert alarm["AlarmActions"] == [{"Ref": name}]
+
+
+NIGHT: Any = {"schedule": autoscaling.Schedule.rate(cdk.Duration.days(1)), "min_capacity": 0}
+
+
+@pytest.mark.parametrize("night_first", [True, False])
+def test_a_queue_that_a_schedule_leaves_without_instances_starts_the_first_one(
+    stack: cdk.Stack, night_first: bool
+) -> None:
+    capacity = endpoint_in(stack, queue_in(stack)).auto_scale_instance_count(min_capacity=1, max_capacity=5)
+    calls: list[Callable[[], None]] = [
+        partial(capacity.scale_on_schedule, "Night", **NIGHT),
+        partial(capacity.scale_on_backlog, "Queue", target_backlog_per_instance=5),
+    ]
+
+    for call in calls if night_first else reversed(calls):
+        call()
+
+    assert only(stack, ALARM)["MetricName"] == "HasBacklogWithoutCapacity"
+
+
+def test_only_one_alarm_starts_the_first_one(stack: cdk.Stack) -> None:
+    capacity = endpoint_in(stack, queue_in(stack)).auto_scale_instance_count(min_capacity=0, max_capacity=5)
+
+    capacity.scale_on_backlog("Queue", target_backlog_per_instance=5)
+    capacity.scale_on_schedule("Night", **NIGHT)
+    capacity.scale_on_schedule("Weekend", **NIGHT)
+
+    assert only(stack, ALARM)["MetricName"] == "HasBacklogWithoutCapacity"
+
+
+def test_a_queue_may_turn_out_to_have_no_instances_at_deployment(stack: cdk.Stack) -> None:
+    low = cast(int, cdk.CfnParameter(stack, "Low", type="Number").value_as_number)
+    capacity = endpoint_in(stack, queue_in(stack)).auto_scale_instance_count(min_capacity=low, max_capacity=5)
+
+    capacity.scale_on_backlog("Queue", target_backlog_per_instance=5)
+
+    assert only(stack, ALARM)["MetricName"] == "HasBacklogWithoutCapacity"
+
+
+def test_copies_that_a_schedule_takes_away_come_back(stack: cdk.Stack) -> None:
+    capacity = component_in(stack).auto_scale_copy_count(min_capacity=1, max_capacity=4)
+    capacity.scale_on_invocations("Calls", target_invocations_per_minute=60)
+
+    capacity.scale_on_schedule("Night", **NIGHT)
+
+    assert only(stack, ALARM)["MetricName"] == "NoCapacityInvocationFailures"
 
 
 def test_copies_follow_calls_and_come_back_from_none(stack: cdk.Stack) -> None:
@@ -405,9 +484,66 @@ def test_a_schedule_changes_something(stack: cdk.Stack) -> None:
         capacity.scale_on_schedule("Never", schedule=autoscaling.Schedule.rate(cdk.Duration.days(1)))
 
 
+@pytest.mark.parametrize(
+    ("kind", "limits", "problem"),
+    [
+        ("asynchronous", (5, -1), "max_capacity is -1: must be at least 0"),
+        ("asynchronous", (5, 4), "min_capacity is 5: must be at most max_capacity, 4"),
+        ("asynchronous", (-1, None), "min_capacity is -1: must be at least 0"),
+        ("real-time", (None, 0), "max_capacity is 0 with RealTime: must be at least 1"),
+        ("serverless", (None, 500), "max_capacity is 500: must be at most the variant's max_concurrency, 10"),
+        ("serverless", (11, None), "min_capacity is 11: must be at most the variant's max_concurrency, 10"),
+        ("component", (3, 2), "min_capacity is 3: must be at most max_capacity, 2"),
+    ],
+)
+def test_a_schedule_has_the_limits_that_scaling_has(
+    stack: cdk.Stack, kind: str, limits: tuple[int | None, int | None], problem: str
+) -> None:
+    capacity = capacity_of_kind(stack, kind)
+    low, high = limits
+
+    with pytest.raises(InvalidPropsError) as raised:
+        capacity.scale_on_schedule("Odd", schedule=NIGHT["schedule"], min_capacity=low, max_capacity=high)
+
+    assert any(one.startswith(problem) for one in problems_of(raised))
+
+
+@pytest.mark.parametrize("kind", ["asynchronous", "serverless", "component"])
+def test_a_schedule_may_let_everything_go(stack: cdk.Stack, kind: str) -> None:
+    capacity_of_kind(stack, kind).scale_on_schedule("Night", **NIGHT, max_capacity=0)
+
+    (action,) = only(stack, TARGET)["ScheduledActions"]
+    assert action["ScalableTargetAction"] == {"MinCapacity": 0, "MaxCapacity": 0}
+
+
+@pytest.mark.parametrize("kind", ["real-time", "serverless", "component"])
+def test_a_capacity_is_scaled_once(stack: cdk.Stack, kind: str) -> None:
+    again = scaled_twice(stack, kind)
+
+    with pytest.raises(InvalidPropsError) as raised:
+        again()
+
+    (problem,) = problems_of(raised)
+    assert problem.startswith("auto_scale_")
+    assert problem.endswith(" a second time: use what the first call returned")
+
+
+def test_a_variant_whose_name_is_known_at_deployment_scales(stack: cdk.Stack) -> None:
+    name = cdk.CfnParameter(stack, "Text").value_as_string
+    variant = RealTime(instance_type="ml.m5.large", instance_count=1, variant_name=name)
+
+    endpoint_in(stack, variant).auto_scale_instance_count(min_capacity=1, max_capacity=2)
+
+    assert only(stack, TARGET)["ResourceId"]["Fn::Join"][1][-1] == {"Ref": "Text"}
+
+
 def test_limits_known_at_deployment_are_let_through(stack: cdk.Stack) -> None:
-    low = cdk.Token.as_number(cdk.Fn.import_value("Low"))
+    low = cast(int, cdk.Token.as_number(cdk.Fn.import_value("Low")))
 
-    endpoint_in(stack).auto_scale_instance_count(min_capacity=low, max_capacity=low)  # type: ignore[arg-type]
+    capacity = endpoint_in(stack).auto_scale_instance_count(min_capacity=low, max_capacity=low)
+    capacity.scale_on_schedule("Night", schedule=NIGHT["schedule"], min_capacity=low, max_capacity=low)
 
-    assert only(stack, TARGET)["MinCapacity"] == {"Fn::ImportValue": "Low"}
+    target = only(stack, TARGET)
+    assert target["MinCapacity"] == {"Fn::ImportValue": "Low"}
+    assert target["ScheduledActions"][0]["ScalableTargetAction"]["MaxCapacity"] == {"Fn::ImportValue": "Low"}
+    assert not all_of(stack, ALARM)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -245,9 +245,9 @@ def test_the_roles_of_all_models_may_write_what_is_captured(stack: cdk.Stack) ->
 # Inference components
 
 
-def host_in(stack: cdk.Stack, **arguments: Any) -> Endpoint:
+def host_in(stack: cdk.Stack, *, instance_type: str = "ml.m5.large", **arguments: Any) -> Endpoint:
     scaling = ManagedInstanceScaling(min_instance_count=0, max_instance_count=2)
-    variant = RealTime(instance_type="ml.m5.large", instance_count=1, managed_instance_scaling=scaling)
+    variant = RealTime(instance_type=instance_type, instance_count=1, managed_instance_scaling=scaling)
     return Endpoint(stack, "Host", variant=variant, **arguments)
 
 
@@ -305,7 +305,7 @@ def test_every_option_of_an_inference_component_arrives(stack: cdk.Stack) -> Non
     InferenceComponent(
         stack,
         "Component",
-        endpoint=host_in(stack),
+        endpoint=host_in(stack, instance_type="ml.g5.xlarge"),
         model=model_in(stack),
         memory_size_mb=1024,
         max_memory_size_mb=2048,
@@ -341,3 +341,27 @@ def test_two_components_share_one_endpoint_under_names_of_their_own(stack: cdk.S
 
     assert one.inference_component_name != two.inference_component_name
     assert "undefined" not in text_of(stack)
+
+
+def component_on(variant_name: str, endpoint_id: str, endpoint_name: str | None) -> tuple[str, str]:
+    """Return the name and the logical id of a component on an endpoint, in a stack and an app of their own."""
+    stack = cdk.Stack(cdk.App(analytics_reporting=False), "Stack")
+    variant = RealTime(instance_type="ml.m5.large", instance_count=1, variant_name=variant_name)
+    endpoint = Endpoint(stack, endpoint_id, variant=variant, endpoint_name=endpoint_name)
+    component = InferenceComponent(stack, "Component", endpoint=endpoint, model=model_in(stack), memory_size_mb=512)
+    return component.inference_component_name, stack.get_logical_id(cast(cdk.CfnElement, component.node.default_child))
+
+
+def test_a_component_on_another_endpoint_or_variant_has_another_name_and_id() -> None:
+    places = [("Blue", "Host", None), ("Green", "Host", None), ("Blue", "Other", None), ("Blue", "Host", "reviews")]
+
+    found = [component_on(*place) for place in places]
+
+    assert len({name for name, _ in found}) == len({logical_id for _, logical_id in found}) == len(places)
+    assert component_on(*places[0]) == found[0]
+
+
+def test_the_name_of_a_component_depends_on_nothing_that_is_known_at_deployment_only() -> None:
+    one, two = (component_on(cdk.Fn.import_value("Variant"), "Host", cdk.Fn.import_value("Name")) for _ in range(2))
+
+    assert one == two

@@ -11,6 +11,7 @@ from sm_local.sagemaker.config_rules import problems
 from sm_local.sagemaker.models import ContainerDefinition, Model
 
 SERVERLESS: Any = {"ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 5}}
+QUEUE: Any = {"AsyncInferenceConfig": {"OutputConfig": {"S3OutputPath": "s3://b/o"}}}
 CAPTURE = {"InitialSamplingPercentage": 1, "DestinationS3Uri": "s3://b/c", "CaptureOptions": [{"CaptureMode": "Input"}]}
 
 
@@ -80,6 +81,8 @@ def test_what_sagemaker_takes_has_no_problems(good: dict[str, Any]) -> None:
             "KmsKeyId is not supported for instance type ml.m5d",
         ),
         ([variant(InstanceType="ml.g5.xlarge")], {"KmsKeyId": "k"}, "has local storage"),
+        ([variant(InstanceType="ml.p6-b200.48xlarge")], {"KmsKeyId": "k"}, "has local storage"),
+        ([variant(InstanceType="ml.p6e-gb200.36xlarge")], {"KmsKeyId": "k"}, "has local storage"),
         (
             [variant(ManagedInstanceScaling={"MinInstanceCount": 0})],
             {},
@@ -100,8 +103,10 @@ def test_what_sagemaker_takes_has_no_problems(good: dict[str, Any]) -> None:
         (
             [variant()],
             {"ShadowProductionVariants": [variant("S")], "AsyncInferenceConfig": {"OutputConfig": {}}},
-            "not supported for asynchronous",
+            "ShadowProductionVariants are not supported for asynchronous",
         ),
+        ([variant()], {"DataCaptureConfig": CAPTURE, **QUEUE}, "DataCaptureConfig is not supported for asynchronous"),
+        ([variant(InstanceType="ml.inf1.xlarge")], QUEUE, "not supported on ml.inf1.xlarge"),
         ([variant()], {"ShadowProductionVariants": [variant("S", InstanceType="ml.inf1.xlarge")]}, "on ml.inf1.xlarge"),
     ],
 )
@@ -126,11 +131,10 @@ def test_what_a_serverless_model_cannot_have_is_a_problem(served: Model, created
     assert found(variant(), served=served, created=created) == []
 
 
-@pytest.mark.parametrize("served", [model(2), model(many=True)])
-def test_shadows_take_one_model_in_one_container(served: Model) -> None:
-    assert any(
-        "several containers or models" in one for one in found(served=served, ShadowProductionVariants=[variant("S")])
-    )
+@pytest.mark.parametrize("others", [{"ShadowProductionVariants": [variant("S")]}, QUEUE], ids=["shadow", "queue"])
+@pytest.mark.parametrize("served", [model(2), model(many=True)], ids=["containers", "models"])
+def test_shadows_and_queues_take_one_model_in_one_container(served: Model, others: dict[str, Any]) -> None:
+    assert any("several containers or models" in one for one in found(served=served, **others))
 
 
 def test_all_problems_are_found_at_once() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from sm_constructs.endpoint import metrics as offered
 from sm_local.sagemaker import metrics
+from sm_local.sagemaker.containers import DirectContainers, Measured, Pipeline
 from sm_local.sagemaker.errors import NoAnswerError
 from sm_local.sagemaker.measuring import measured
 from sm_local.sagemaker.messages import Answer, Invocation
@@ -118,6 +119,40 @@ def test_a_model_that_does_not_answer_is_a_model_error() -> None:
     with pytest.raises(NoAnswerError):
         measured(nullcontext(Silent()), Invocation(body=b""), [Publisher(sink, metrics.REAL_TIME, ({},))], {})
     assert (sink.of("InvocationModelErrors"), sink.of("Invocation5XXErrors")) == ([1], [0])
+
+
+def containers(sink: RecordingSink, *models: Model) -> list[Measured]:
+    return [
+        Measured(model, name, Publisher(sink, metrics.CONTAINER, ({"ContainerName": name},)))
+        for name, model in zip(("words", "labels"), models, strict=True)
+    ]
+
+
+def test_each_container_of_a_pipeline_is_measured_by_itself() -> None:
+    sink = RecordingSink()
+
+    Pipeline(containers(sink, Model(), Model(status=503))).invoke(Invocation(body=b""))
+
+    found = [(name, dimensions["ContainerName"], value) for _, name, dimensions, value, _ in sink.values]
+    assert {each[:2] for each in found} == {(name, one) for name in metrics.CONTAINER for one in ("words", "labels")}
+    assert {each for each in found if each[0] != "ContainerLatency"} == {
+        ("Invocations", "words", 1),
+        ("Invocation4XXErrors", "words", 0),
+        ("Invocation5XXErrors", "words", 0),
+        ("Invocations", "labels", 1),
+        ("Invocation4XXErrors", "labels", 0),
+        ("Invocation5XXErrors", "labels", 1),
+    }
+    units = {name: unit for _, name, _, _, unit in sink.values}
+    assert units == {name: offered.CONTAINER_METRICS[name].unit for name in units}
+
+
+def test_only_the_container_that_is_called_is_measured() -> None:
+    sink = RecordingSink()
+
+    DirectContainers(containers(sink, Model(), Model())).invoke(Invocation(body=b"", target_container="labels"))
+
+    assert {dimensions["ContainerName"] for _, _, dimensions, _, _ in sink.values} == {"labels"}
 
 
 def test_times_are_published_in_the_metrics_own_unit() -> None:
