@@ -74,7 +74,7 @@ bench: bundles model ## Measure synth, calls and cold starts
 .PHONY: clean
 clean: ## Stop the local AWS and remove all that was made; keeps .venv and node_modules
 	@if [ -d .sm_local ] && [ -x $(VENV)/python ]; then $(VENV)/python -m sm_local down; fi
-	rm -rf .build .sm_local cdk.out dist .benchmarks .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .build .sm_local cdk.out dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -not -path './.venv*' -not -path './node_modules/*' -prune -exec rm -rf {} +
 
 $(VENV)/python:

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from sm_client._transport import Retries, SignedTransport, configured_endpoint
 from sm_client.errors import ApiError, StackNotFoundError
 from sm_client.results import Classifications
+from sm_client.session import default_session
 
 Language = Literal["auto", "en", "zh"]
 
@@ -22,7 +23,7 @@ class Client:
 
     Args:
         api_url: The stack's output ``ApiUrl``.
-        session: Credentials and region; boto3's default session when omitted.
+        session: Credentials and region; when omitted those of the environment, ``AWS_REGION`` before a profile's.
         endpoint_url: Where to connect instead of the host in ``api_url``, which stays in the Host header
             and the signature. ``AWS_ENDPOINT_URL`` when omitted and set.
         retries: Four attempts with up to 5 s between them when omitted.
@@ -39,7 +40,7 @@ class Client:
         self.api_url = api_url
         self._transport = SignedTransport(
             api_url,
-            session or boto3.Session(),
+            session or default_session(),
             endpoint_url=endpoint_url or configured_endpoint(),
             retries=retries or Retries(),
         )
@@ -50,12 +51,12 @@ class Client:
 
         Args:
             stack_name: Such as ``"TextClassification-dev"``.
-            session: Credentials and region; boto3's default session when omitted.
+            session: Credentials and region; when omitted those of the environment, ``AWS_REGION`` before a profile's.
 
         Raises:
             StackNotFoundError: There is no such stack, or it has no output ``ApiUrl``.
         """
-        session = session or boto3.Session()
+        session = session or default_session()
         return cls(stack_outputs(stack_name, session)["ApiUrl"], session=session)
 
     def classify(self, texts: Sequence[str], language: Language = "auto", annotations: bool = False) -> Classifications:
@@ -87,7 +88,7 @@ def stack_outputs(stack_name: str, session: boto3.Session | None = None) -> dict
     Raises:
         StackNotFoundError: There is no such stack, or it has no output ``ApiUrl``.
     """
-    cloudformation = (session or boto3.Session()).client("cloudformation")
+    cloudformation = (session or default_session()).client("cloudformation")
     try:
         stack = cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]
     except ClientError as error:

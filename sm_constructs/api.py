@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import cast
 
 from aws_cdk import Duration, Names, RemovalPolicy, Token
@@ -131,12 +132,14 @@ class ClassificationApi(Construct):
             authorization not in (apigateway.AuthorizationType.CUSTOM, apigateway.AuthorizationType.COGNITO),
             f"authorization is {authorization}: hand in the authorizer itself",
         )
-        problems.unless(
-            Token.is_unresolved(stage_name) or bool(_STAGE_NAME.fullmatch(stage_name)),
-            f"stage_name is {stage_name!r}: must be 1 to 128 letters, digits, hyphens or underscores",
+        problems.extend(
+            api_stage_problems(
+                "stage_name",
+                stage_name,
+                throttling_rate_limit=throttling_rate_limit,
+                throttling_burst_limit=throttling_burst_limit,
+            )
         )
-        problems.at_least("throttling_rate_limit", throttling_rate_limit, 1, "requests per second")
-        problems.at_least("throttling_burst_limit", throttling_burst_limit, 1, "requests")
         function_problems(
             problems,
             memory_size_mb=memory_size_mb,
@@ -252,6 +255,20 @@ class ClassificationApi(Construct):
         deployment.node.add_dependency(model)
         deployment.add_to_logical_id(model.schema)
         return apigateway.Model.from_model_name(self, "RequestModelName", model.ref)
+
+
+def api_stage_problems(
+    name: str, stage_name: str, *, throttling_rate_limit: int, throttling_burst_limit: int
+) -> Iterator[str]:
+    """Yield what API Gateway would refuse of a stage, whose name the argument ``name`` has."""
+    problems = Problems()
+    problems.unless(
+        Token.is_unresolved(stage_name) or bool(_STAGE_NAME.fullmatch(stage_name)),
+        f"{name} is {stage_name!r}: must be 1 to 128 letters, digits, hyphens or underscores",
+    )
+    problems.at_least("throttling_rate_limit", throttling_rate_limit, 1, "requests per second")
+    problems.at_least("throttling_burst_limit", throttling_burst_limit, 1, "requests")
+    yield from problems
 
 
 def _environment(

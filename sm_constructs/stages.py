@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_logs as logs
 
+from sm_constructs._validation import Problems
+from sm_constructs.api import api_stage_problems
 from sm_constructs.endpoint import RealTime, Serverless
 from sm_constructs.errors import InvalidPropsError
 from sm_constructs.monitoring import ApiThresholds, EndpointThresholds
@@ -49,6 +51,30 @@ class StageConfig:
     throttling_burst_limit: int
     api_thresholds: ApiThresholds
     endpoint_thresholds: EndpointThresholds
+
+    def problems(self) -> list[str]:
+        """Return what AWS would refuse of the values, one line each.
+
+        >>> from dataclasses import replace
+        >>> replace(DEV, name="a/b", noncurrent_version_days=0).problems()
+        ["name is 'a/b': must be 1 to 128 letters, digits, hyphens or underscores", \
+'noncurrent_version_days is 0 days: must be at least 1']
+        """
+        problems = Problems()
+        problems.extend(
+            api_stage_problems(
+                "name",
+                self.name,
+                throttling_rate_limit=self.throttling_rate_limit,
+                throttling_burst_limit=self.throttling_burst_limit,
+            )
+        )
+        problems.extend(f"variant: {problem}" for problem in self.variant.problems())
+        problems.at_least("noncurrent_version_days", self.noncurrent_version_days, 1, "days")
+        problems.at_least("access_log_days", self.access_log_days, 1, "days")
+        problems.extend(self.api_thresholds.problems("api_thresholds"))
+        problems.extend(self.endpoint_thresholds.problems("endpoint_thresholds"))
+        return list(problems)
 
     @classmethod
     def named(cls, name: str) -> StageConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import assert_never
 
 from aws_cdk import CfnOutput, Duration, Environment, Stack
@@ -9,11 +10,14 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from sm_constructs._validation import Problems
 from sm_constructs.api import ClassificationApi
 from sm_constructs.dataset_annotation import DatasetAnnotation
 from sm_constructs.endpoint import Endpoint, RealTime, Serverless
+from sm_constructs.endpoint.refusals import Plan
 from sm_constructs.lambda_platform import LambdaPlatform
 from sm_constructs.model import Framework, Model, ModelData
+from sm_constructs.model.container import Container
 from sm_constructs.monitoring import Monitoring
 from sm_constructs.preprocessing import TextPreprocessor
 from sm_constructs.stages import DEV, StageConfig
@@ -27,7 +31,7 @@ class TextClassification(Construct):
         scope: The parent construct.
         construct_id: The id within the parent.
         model_data: The model's archive.
-        framework: The container that serves it. When omitted: AWS's scikit-learn image.
+        framework: The container that serves it. When omitted: AWS's scikit-learn image, or what a model package says.
         stage: What differs between stages. When omitted: :data:`~sm_constructs.DEV`.
         vpc: The VPC that functions and model containers run in, in its private subnets; from there they reach
             Lambda, SageMaker, S3, ECR and CloudWatch Logs through its endpoints or a NAT gateway. A serverless
@@ -48,8 +52,8 @@ class TextClassification(Construct):
         monitoring: Alarms on all of them, their topic and the dashboard.
 
     Raises:
-        InvalidPropsError: Arguments that AWS would refuse; or something that has to be built before synth is
-            missing, with the command that does it.
+        InvalidPropsError: Arguments that AWS would refuse, all of them at once; or something that has to be built
+            before synth is missing, with the command that does it.
 
     Example: ``docs/examples/text_classification.py``.
     """
@@ -67,6 +71,19 @@ class TextClassification(Construct):
         lambda_platform: LambdaPlatform | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
+        platform = lambda_platform or LambdaPlatform()
+        if framework is None and not model_data.is_package:
+            framework = Framework.scikit_learn()
+        problems = Problems()
+        problems.extend(f"stage: {problem}" for problem in stage.problems())
+        problems.extend(f"lambda_platform: {problem}" for problem in platform.problems())
+        model_problems = list(Container(data=model_data, framework=framework).problems(self))
+        problems.extend(model_problems)
+        if not model_problems:
+            self.model = Model(self, "Model", data=model_data, framework=framework, vpc=vpc)
+            problems.extend(_together(stage.variant, self.model))
+        problems.raise_for(self)
+
         self.encryption_key: kms.IKey | None = encryption_key or self._own_key(stage)
         self.artifacts = ArtifactStore(
             self,
@@ -76,7 +93,6 @@ class TextClassification(Construct):
             noncurrent_version_expiration=Duration.days(stage.noncurrent_version_days),
             access_log_expiration=Duration.days(stage.access_log_days),
         )
-        self.model = Model(self, "Model", data=model_data, framework=framework or Framework.scikit_learn(), vpc=vpc)
         self.endpoint = Endpoint(
             self,
             "Endpoint",
@@ -91,7 +107,7 @@ class TextClassification(Construct):
             removal_policy=stage.removal_policy,
             vpc=vpc,
             encryption_key=self.encryption_key,
-            lambda_platform=lambda_platform,
+            lambda_platform=platform,
         )
         self.dataset_annotation = DatasetAnnotation(
             self,
@@ -116,7 +132,7 @@ class TextClassification(Construct):
             removal_policy=stage.removal_policy,
             vpc=vpc,
             encryption_key=self.encryption_key,
-            lambda_platform=lambda_platform,
+            lambda_platform=platform,
         )
         self.monitoring = self._monitoring(stage)
 
@@ -153,7 +169,7 @@ class TextClassificationStack(Stack):
         scope: The app, or a stage of it.
         construct_id: The id, and the stack's name.
         model_data: The model's archive.
-        framework: The container that serves it. When omitted: AWS's scikit-learn image.
+        framework: The container that serves it. When omitted: AWS's scikit-learn image, or what a model package says.
         stage: What differs between stages. When omitted: :data:`~sm_constructs.DEV`.
         vpc: As for :class:`TextClassification`.
         encryption_key: As for :class:`TextClassification`.
@@ -210,6 +226,13 @@ class TextClassificationStack(Stack):
             "DatasetAnnotationStateMachineArn": system.dataset_annotation.state_machine.state_machine_arn,
         }.items():
             CfnOutput(self, output, value=value)
+
+
+def _together(variant: RealTime | Serverless, model: Model) -> Iterator[str]:
+    """Yield what SageMaker would refuse of this variant for this model, though each is right by itself."""
+    plan = Plan(variants=[variant], shadow=None, model=model, data_capture=None, deployment=None, encryption_key=None)
+    by_itself = variant.problems()
+    yield from (problem for problem in plan.problems() if problem not in by_itself)
 
 
 def _volume_key(variant: RealTime | Serverless, key: kms.IKey | None) -> kms.IKey | None:

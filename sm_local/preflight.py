@@ -16,6 +16,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.text import Text
 
+from sm_client.session import default_session
 from sm_local.assembly import Requirements
 from sm_local.console import console, run
 from sm_local.errors import LocalAwsError
@@ -234,7 +235,7 @@ def preflight(assembly: Path) -> None:
     requirements = Requirements.of(assembly)
     missing = []
     try:
-        session = boto3.Session()
+        session = default_session()
     except BotoCoreError as error:  # a profile that does not exist
         raise LocalAwsError(f"{error}: set AWS_PROFILE to a profile of yours, or unset it.") from error
     for finding in check(requirements, session):

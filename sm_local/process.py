@@ -219,7 +219,11 @@ def _end(processes: list[psutil.Process], grace_s: float) -> None:
                 getattr(process, signal_by_name)()
             except psutil.NoSuchProcess:
                 continue
-        _, processes = psutil.wait_procs(processes, timeout=grace_s)
+        deadline = time.monotonic() + grace_s
+        while processes and time.monotonic() < deadline:
+            _, left = psutil.wait_procs(processes, timeout=_POLL_S)
+            # One that has ended stays a zombie until its parent looks, and the system's first process takes its time.
+            processes = [process for process in left if not _is_zombie(process)]
 
 
 def _with_descendants(processes: list[psutil.Process]) -> list[psutil.Process]:

@@ -25,9 +25,9 @@ from sm_local.tls import ensure_certificate
 
 HEALTH_PATH = "/_sm_local/health"
 
-# What a stack of this library declares and the local AWS keeps without acting on it.
+# What stacks of this library declare and the local AWS keeps without acting on it, or on all of it.
 RECORDED_ONLY: Mapping[str, str] = {
-    "AWS::ApiGateway::Account": "kept; access and execution logs stay empty",
+    "AWS::ApiGateway::Stage": "answers and throttles; access and execution logs stay empty, nothing is traced",
     "AWS::ApplicationAutoScaling::ScalableTarget": "kept; nothing is scaled",
     "AWS::ApplicationAutoScaling::ScalingPolicy": "kept; nothing is scaled",
     "AWS::CloudWatch::Dashboard": "kept; nothing draws it",

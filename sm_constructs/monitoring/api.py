@@ -40,12 +40,12 @@ class ApiThresholds:
     latency_p99: Duration = field(default_factory=lambda: Duration.seconds(5))
     evaluation: Evaluation = field(default_factory=Evaluation)
 
-    def problems(self) -> list[str]:
-        """Say which thresholds make no sense."""
+    def problems(self, name: str = "thresholds") -> list[str]:
+        """Say which thresholds of the argument of that name make no sense."""
         return [
-            *rate_problems("thresholds.server_error_rate", self.server_error_rate),
-            *latency_problems("thresholds.latency_p99", self.latency_p99),
-            *self.evaluation.problems("thresholds.evaluation"),
+            *rate_problems(f"{name}.server_error_rate", self.server_error_rate),
+            *latency_problems(f"{name}.latency_p99", self.latency_p99),
+            *self.evaluation.problems(f"{name}.evaluation"),
         ]
 
 

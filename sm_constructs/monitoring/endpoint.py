@@ -57,13 +57,13 @@ class EndpointThresholds:
     model_latency: Duration = field(default_factory=lambda: Duration.seconds(2))
     evaluation: Evaluation = field(default_factory=Evaluation)
 
-    def problems(self) -> list[str]:
-        """Say which thresholds make no sense."""
+    def problems(self, name: str = "thresholds") -> list[str]:
+        """Say which thresholds of the argument of that name make no sense."""
         return [
-            *rate_problems("thresholds.server_error_rate", self.server_error_rate),
-            *rate_problems("thresholds.client_error_rate", self.client_error_rate),
-            *latency_problems("thresholds.model_latency", self.model_latency, _CONTAINER_TIMEOUT),
-            *self.evaluation.problems("thresholds.evaluation"),
+            *rate_problems(f"{name}.server_error_rate", self.server_error_rate),
+            *rate_problems(f"{name}.client_error_rate", self.client_error_rate),
+            *latency_problems(f"{name}.model_latency", self.model_latency, _CONTAINER_TIMEOUT),
+            *self.evaluation.problems(f"{name}.evaluation"),
         ]
 
 

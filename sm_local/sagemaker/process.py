@@ -1,4 +1,8 @@
-"""A model in a process of its own: gunicorn and :mod:`sm_local.sagemaker.application` on a port of 127.0.0.1."""
+"""A model in a process of its own: gunicorn and :mod:`sm_local.sagemaker.application` on a port of 127.0.0.1.
+
+Plain HTTP, as between SageMaker and its containers. Not a Unix socket: the path of one has 104 to 108 bytes at most,
+which the state directory's path alone may have.
+"""
 
 from __future__ import annotations
 

@@ -29,6 +29,7 @@ from tests.local_aws import ROOT, running_local_aws
 
 MODEL = ROOT / ".build" / "model"
 TEXTS = ["物流很快，包装也很好，下次还会再来", "Please find attached the minutes of our last meeting"]
+IN_PROCESS = "input_fn, predict_fn, output_fn in this process"
 CALLS = 300
 _PAUSE_SECONDS = 0.05  # stage dev takes 20 requests a second
 COLD_STARTS = 5
@@ -119,7 +120,7 @@ def call_table(stack: dict[str, str]) -> Table:
         ].read()
 
     ways: dict[str, Callable[[], object]] = {
-        "predict_fn in this process": in_process,
+        IN_PROCESS: in_process,
         "InvokeEndpoint": endpoint,
         "POST /v1/classifications": lambda: client.classify(TEXTS),
     }
@@ -131,7 +132,7 @@ def call_table(stack: dict[str, str]) -> Table:
         for name, call in ways.items():
             milliseconds[name].append(_milliseconds(call))
     table = _table(f"Two texts, {CALLS} calls each, one at a time", "p50 ms", "p99 ms", "p50, times in process")
-    base = _quantile(milliseconds["predict_fn in this process"], 0.5)
+    base = _quantile(milliseconds[IN_PROCESS], 0.5)
     for name, values in milliseconds.items():
         median = _quantile(values, 0.5)
         table.add_row(name, f"{median:.1f}", f"{_quantile(values, 0.99):.1f}", f"{median / base:.1f}")

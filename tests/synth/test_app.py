@@ -16,7 +16,8 @@ import pytest
 from app import build
 from sm_constructs import InvalidPropsError, LambdaPlatform
 from sm_constructs.bundling import LAYERS, bundles_directory, layer_hash
-from tests.synth.templates import all_of
+from sm_local.server import RECORDED_ONLY
+from tests.synth.templates import all_of, resources_of
 
 pytestmark = pytest.mark.usefixtures("bundles")
 
@@ -205,3 +206,41 @@ def test_synth_starts_no_installer(
     monkeypatch.setattr(subprocess, "run", refuse)
 
     assert all_of(built(cdk_context, model_directory), "AWS::Lambda::LayerVersion")
+
+
+# What the local AWS really does; a type that is new in a stage goes here or into RECORDED_ONLY, which people are shown.
+ACTED_ON = {
+    "AWS::ApiGateway::Deployment",
+    "AWS::ApiGateway::GatewayResponse",
+    "AWS::ApiGateway::Method",
+    "AWS::ApiGateway::Model",
+    "AWS::ApiGateway::RequestValidator",
+    "AWS::ApiGateway::Resource",
+    "AWS::ApiGateway::RestApi",
+    "AWS::CloudWatch::Alarm",
+    "AWS::IAM::Policy",
+    "AWS::IAM::Role",
+    "AWS::Lambda::Function",
+    "AWS::Lambda::LayerVersion",
+    "AWS::Logs::LogGroup",
+    "AWS::S3::Bucket",
+    "AWS::S3::BucketPolicy",
+    "AWS::SNS::Topic",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SageMaker::Endpoint",
+    "AWS::SageMaker::EndpointConfig",
+    "AWS::SageMaker::Model",
+}
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_each_resource_type_is_acted_on_locally_or_said_not_to_be(
+    cdk_context: dict[str, object], model_directory: Path, stage: str
+) -> None:
+    types = {each["Type"] for each in resources_of(built(cdk_context, model_directory, stage=stage)).values()}
+
+    assert types - ACTED_ON - set(RECORDED_ONLY) == set()
+
+
+def test_no_resource_type_is_both_acted_on_and_said_not_to_be() -> None:
+    assert ACTED_ON & set(RECORDED_ONLY) == set()

@@ -32,6 +32,7 @@ MODULES = [
     "model.model",
     "model.processors",
     "model.required_file",
+    "stages",
 ]
 
 

@@ -18,7 +18,16 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 
 from sm_constructs import Endpoint, InvalidPropsError, Monitoring
-from sm_constructs.monitoring import ApiThresholds, EndpointThresholds, Evaluation, FunctionThresholds
+from sm_constructs.monitoring import (
+    ApiThresholds,
+    EndpointThresholds,
+    Evaluation,
+    FunctionThresholds,
+    api,
+    endpoint,
+    functions,
+)
+from sm_constructs.monitoring.metrics import MetricKind
 
 DOCUMENTED = tomllib.loads((Path(__file__).parent / "cloudwatch_metrics.toml").read_text())["service"]
 MILLISECONDS = {"Milliseconds": 1, "Microseconds": 1000}
@@ -99,6 +108,18 @@ def test_every_line_of_the_dashboard_is_a_documented_metric_with_all_of_its_dime
     assert len(lines) == 15
     for namespace, name, *dimensions, rendering in lines:
         assert_documented(namespace, name, dimensions[::2], rendering.get("stat", "Average"))
+
+
+KINDS = [
+    kind for module in (api, endpoint, functions) for kind in vars(module).values() if isinstance(kind, MetricKind)
+]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.namespace} {kind.name}")
+def test_every_metric_has_the_documented_unit_and_a_documented_statistic(kind: MetricKind) -> None:
+    entry = documented(kind.namespace, kind.name)
+    assert kind.unit.value == entry["unit"].upper()
+    assert_documented(kind.namespace, kind.name, entry["dimensions"][0], kind.statistic)
 
 
 def test_every_metric_of_an_endpoint_is_published_for_serverless_variants_too() -> None:

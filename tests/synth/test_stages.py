@@ -39,9 +39,7 @@ def test_prod_differs_from_dev_in_every_field_so_that_none_is_idle() -> None:
 
 @pytest.mark.parametrize("stage", [DEV, PROD])
 def test_every_value_is_one_that_sagemaker_and_cloudwatch_take(stage: StageConfig) -> None:
-    assert stage.variant.problems() == []
-    assert stage.api_thresholds.problems() == []
-    assert stage.endpoint_thresholds.problems() == []
+    assert stage.problems() == []
 
 
 def test_a_stage_is_found_by_its_name() -> None:

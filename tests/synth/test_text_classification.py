@@ -22,10 +22,12 @@ from sm_constructs import (
     LambdaPlatform,
     ModelData,
     RealTime,
+    Serverless,
     StageConfig,
     TextClassification,
     TextClassificationStack,
 )
+from sm_constructs.monitoring import ApiThresholds, EndpointThresholds
 from tests.synth.templates import all_of, only, resources_of, statements, text_of
 
 pytestmark = pytest.mark.usefixtures("bundles")
@@ -278,6 +280,80 @@ def test_framework_and_platform_can_be_handed_in(app: cdk.App) -> None:
     assert {
         (function["Runtime"], *function["Architectures"]) for function in properties(stack, "AWS::Lambda::Function")
     } == {("python3.12", "x86_64")}
+
+
+ALL_WRONG = replace(
+    DEV,
+    name="a/b",
+    variant=Serverless(memory_size_mb=1000),
+    noncurrent_version_days=0,
+    access_log_days=-1,
+    throttling_rate_limit=0,
+    throttling_burst_limit=0,
+    api_thresholds=ApiThresholds(server_error_rate=5),
+    endpoint_thresholds=EndpointThresholds(model_latency=cdk.Duration.seconds(90)),
+)
+STAGE_PROBLEMS = [
+    "stage: name is 'a/b': must be 1 to 128 letters, digits, hyphens or underscores",
+    "stage: throttling_rate_limit is 0 requests per second: must be at least 1",
+    "stage: throttling_burst_limit is 0 requests: must be at least 1",
+    "stage: variant: memory_size_mb is 1000: must be one of 1024, 2048, 3072, 4096, 5120, 6144",
+    "stage: noncurrent_version_days is 0 days: must be at least 1",
+    "stage: access_log_days is -1 days: must be at least 1",
+    "stage: api_thresholds.server_error_rate is 5: must be above 0 and at most 1, as a share of requests",
+    "stage: endpoint_thresholds.model_latency is 90000 ms: must be from 1 to 60000 ms",
+]
+PLATFORM_PROBLEM = "lambda_platform: python is '2.7': must be one of '3.11', '3.12', '3.13', '3.14'"
+
+
+@pytest.mark.parametrize("construct", [TextClassification, TextClassificationStack])
+def test_everything_wrong_is_said_at_once_in_the_words_of_the_stage(
+    stack: cdk.Stack, construct: type[TextClassification | TextClassificationStack]
+) -> None:
+    with pytest.raises(InvalidPropsError) as caught:
+        construct(
+            stack,
+            "System",
+            model_data=ModelData.from_directory("nowhere"),
+            framework=Framework.scikit_learn("9.9"),
+            stage=ALL_WRONG,
+            lambda_platform=LambdaPlatform(python="2.7"),
+        )
+
+    *found, directory, version = caught.value.problems
+    assert caught.value.subject.startswith("TextClassification 'Stack/System")
+    assert found == [*STAGE_PROBLEMS, PLATFORM_PROBLEM]
+    assert directory.startswith("model directory 'nowhere' does not exist")
+    assert version.startswith("version is '9.9'")
+
+
+def test_what_does_not_go_together_is_said_with_what_is_wrong_by_itself(app: cdk.App, model_data: ModelData) -> None:
+    stack = cdk.Stack(app, "Stack")
+
+    with pytest.raises(InvalidPropsError) as caught:
+        TextClassification(
+            stack,
+            "System",
+            model_data=model_data,
+            framework=Framework.pytorch(processor="gpu"),
+            stage=ALL_WRONG,
+            vpc=vpc_of(stack),
+            lambda_platform=LambdaPlatform(python="2.7"),
+        )
+
+    assert list(caught.value.problems) == [
+        *STAGE_PROBLEMS,
+        PLATFORM_PROBLEM,
+        "Serverless with a model in a VPC: leave the model's vpc out, or use RealTime",
+        "Serverless with an image for GPUs: take the image for cpu, or use RealTime",
+    ]
+
+
+def test_a_model_package_brings_its_own_image(app: cdk.App) -> None:
+    package = "arn:aws:sagemaker:us-east-1:111122223333:model-package/reviews/7"
+    stack = TextClassificationStack(app, "Stack", model_data=ModelData.from_model_package(package))
+
+    assert only(stack, "AWS::SageMaker::Model")["PrimaryContainer"] == {"ModelPackageName": package}
 
 
 def test_two_systems_live_in_one_stack(stack: cdk.Stack, model_data: ModelData) -> None:

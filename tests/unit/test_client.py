@@ -221,6 +221,33 @@ def test_trying_again_ends(client: Client, api: Api) -> None:
     assert len(api.requests) == 3
 
 
+@pytest.mark.usefixtures("session")
+@pytest.mark.parametrize(
+    ("variables", "region"),
+    [
+        ({"AWS_REGION": "eu-north-1"}, "eu-north-1"),
+        ({"AWS_REGION": "eu-north-1", "AWS_DEFAULT_REGION": "us-west-2"}, "eu-north-1"),
+        ({"AWS_REGION": "", "AWS_DEFAULT_REGION": "us-west-2"}, "us-west-2"),
+        ({"AWS_PROFILE": "work"}, "ap-east-1"),
+    ],
+)
+def test_the_region_is_the_one_that_the_cdk_deployed_to(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], region: str
+) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    config = tmp_path / "config"
+    config.write_text("[profile work]\nregion = ap-east-1\naws_access_key_id = AKIATEST\naws_secret_access_key = s\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    Client(API_URL, endpoint_url=api.url).classify(["a"])
+
+    (request,) = api.requests
+    assert f"/{region}/execute-api/aws4_request" in request.headers["authorization"]
+
+
 def test_nobody_there_is_said_so(session: boto3.Session) -> None:
     client = Client(
         API_URL,

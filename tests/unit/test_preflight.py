@@ -10,6 +10,7 @@ import boto3
 import pytest
 from botocore.exceptions import NoCredentialsError
 
+from sm_client.session import default_session
 from sm_local import preflight
 from sm_local.assembly import Requirements
 from sm_local.errors import LocalAwsError
@@ -101,9 +102,12 @@ def test_without_a_region_it_says_how_to_set_one(monkeypatch: pytest.MonkeyPatch
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
-    (finding,) = check(NEEDS, boto3.Session())
+    (finding,) = check(NEEDS, default_session())
     assert (finding.subject, finding.verdict) == ("region", Verdict.MISSING)
-    assert "AWS_REGION" in finding.remedy[0]
+    # What it says to do is done, word for word.
+    _export, name, value, *_comment = finding.remedy[0].replace("=", " ").split()
+    monkeypatch.setenv(name, value)
+    assert default_session().region_name == value
 
 
 def test_an_account_without_bootstrap_is_told_the_command(aws: Account) -> None:
@@ -232,7 +236,7 @@ def test_it_prints_the_findings_and_fails_when_something_is_missing(
     aws: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _assembly(tmp_path, _config(REAL_TIME))
-    monkeypatch.setattr(boto3, "Session", lambda: aws.session)
+    monkeypatch.setattr(preflight, "default_session", lambda: aws.session)
     assert preflight.main([str(tmp_path)]) == 0
     assert "ok       CDK bootstrap: version 28" in capsys.readouterr().out
     aws.fail("GetParameter", "ParameterNotFound")
@@ -247,7 +251,7 @@ def test_what_could_not_be_checked_does_not_stop_the_deployment(
     aws: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _assembly(tmp_path, _config(REAL_TIME))
-    monkeypatch.setattr(boto3, "Session", lambda: aws.session)
+    monkeypatch.setattr(preflight, "default_session", lambda: aws.session)
     aws.deny("GetParameter", "ListServiceQuotas", "GetAccount")
     assert preflight.main([str(tmp_path)]) == 0
 

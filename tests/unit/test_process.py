@@ -40,6 +40,11 @@ def start(state: StateDirectory, monkeypatch: pytest.MonkeyPatch) -> Start:
     return start
 
 
+def has_ended(member: psutil.Process) -> bool:
+    """Whether a process has ended, even if its parent has not noticed."""
+    return not member.is_running() or member.status() == psutil.STATUS_ZOMBIE
+
+
 def test_a_started_server_is_healthy_and_found(start: Start, state: StateDirectory) -> None:
     server = start()
     health = process.wait_until_healthy(server, state, timeout_s=30)
@@ -84,7 +89,7 @@ def test_stopping_ends_the_server_and_all_it_started(start: Start, state: StateD
     family = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
     assert len(family) == 3
     assert process.stop(state) == 3
-    assert not any(member.is_running() for member in family)
+    assert all(has_ended(member) for member in family)
     assert process.find_server(state) is None
 
 
@@ -96,7 +101,29 @@ def test_what_a_killed_server_left_behind_is_stopped(start: Start, state: StateD
     psutil.wait_procs([psutil.Process(server.pid)], timeout=10)
     assert process.find_server(state) is None
     assert process.stop(state) == 2
-    assert not any(child.is_running() for child in children)
+    assert all(has_ended(child) for child in children)
+
+
+@pytest.mark.timeout(60)  # else it hangs for the whole grace period
+def test_one_that_has_ended_is_not_waited_for_until_its_parent_notices(state: StateDirectory) -> None:
+    code = (
+        "import os, subprocess, sys\n"
+        "child = subprocess.Popen(['sleep', '600'], env={**os.environ, 'SM_LOCAL_OWNER': sys.argv[1]})\n"
+        "print(child.pid, flush=True)\n"
+        "input()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(state.root.resolve())], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as parent:
+        assert parent.stdout is not None
+        child = psutil.Process(int(parent.stdout.readline()))
+        while OWNER not in child.environ():  # it is still a copy of its parent
+            time.sleep(0.01)
+        try:
+            assert process.stop(state, grace_s=3600) == 1
+            assert child.status() == psutil.STATUS_ZOMBIE
+        finally:
+            parent.kill()
 
 
 def test_one_that_ignores_sigterm_is_killed_after_the_grace_period(start: Start, state: StateDirectory) -> None:
@@ -158,6 +185,7 @@ def test_only_one_at_a_time_starts_or_stops(state: StateDirectory) -> None:
 
 def test_its_temporary_files_go_with_it(start: Start, state: StateDirectory) -> None:
     server = start()
+    process.wait_until_healthy(server, state, timeout_s=30)
     temporary = Path(psutil.Process(server.pid).environ()["TMPDIR"])
     assert temporary.is_relative_to(state.root.resolve())
     (temporary / "file").touch()
@@ -167,4 +195,5 @@ def test_its_temporary_files_go_with_it(start: Start, state: StateDirectory) -> 
 
 def test_children_know_whose_they_are(start: Start, state: StateDirectory) -> None:
     server = start()
+    process.wait_until_healthy(server, state, timeout_s=30)
     assert psutil.Process(server.pid).environ()[OWNER] == str(state.root.resolve())

@@ -1,4 +1,8 @@
-"""What a caller may send. API Gateway checks the JSON schema made from it; the handler checks all of it."""
+"""What a caller may send. API Gateway checks the JSON schema made from it; the handler checks all of it.
+
+By pydantic itself, which Powertools' parser calls, too: the parser takes text and not bytes, its decorator raises
+before the handler could answer with a problem, and what is wrong is put into words here in either case.
+"""
 
 from __future__ import annotations
 
