@@ -59,7 +59,7 @@ def test_the_patched_version_is_the_installed_one() -> None:
 def test_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patches, "MINISTACK_VERSION", "0.0.1")
     with pytest.raises(RuntimeError, match=r"patches ministack 0\.0\.1, found 1\."):
-        patches.apply(mock.Mock(), {}, mock.Mock())
+        patches.apply(mock.Mock(), {}, mock.Mock(), mock.Mock())
 
 
 def test_sagemaker_is_routed_and_authorized() -> None:
