@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sm_constructs.api import ClassificationApi
+    from sm_constructs.database import ResultDatabase
     from sm_constructs.endpoint import Endpoint, RealTime, Serverless
     from sm_constructs.errors import InvalidPropsError
     from sm_constructs.lambda_platform import LambdaPlatform
@@ -33,6 +34,7 @@ __all__ = [
     "ModelData",
     "Monitoring",
     "RealTime",
+    "ResultDatabase",
     "Serverless",
     "StageConfig",
     "TextClassification",
@@ -53,6 +55,7 @@ _MODULES = {
     "ModelData": "model",
     "Monitoring": "monitoring",
     "RealTime": "endpoint",
+    "ResultDatabase": "database",
     "Serverless": "endpoint",
     "StageConfig": "stages",
     "TextClassification": "text_classification",
