@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import cast
 
-from aws_cdk import CfnResource, CustomResource, Duration, RemovalPolicies, RemovalPolicy, Stack, Token
+from aws_cdk import ArnFormat, CfnResource, CustomResource, Duration, RemovalPolicies, RemovalPolicy, Stack, Token
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -253,6 +253,9 @@ class ResultDatabase(Construct):
 
     def _let_sql_classify(self, endpoint: sagemaker.IEndpoint) -> None:
         stack = Stack.of(self)
+        clusters = stack.format_arn(
+            service="rds", resource="cluster", resource_name="*", arn_format=ArnFormat.COLON_RESOURCE_NAME
+        )
         role = iam.Role(
             self,
             "SqlClassificationRole",
@@ -261,9 +264,7 @@ class ResultDatabase(Construct):
                 # Not this cluster alone: its ARN is known only when it exists, which needs the role.
                 conditions={
                     "StringEquals": {"aws:SourceAccount": stack.account},
-                    "ArnLike": {
-                        "aws:SourceArn": stack.format_arn(service="rds", resource="cluster", resource_name="*")
-                    },
+                    "ArnLike": {"aws:SourceArn": clusters},
                 },
             ),
         )

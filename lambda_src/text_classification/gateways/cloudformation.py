@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from urllib.request import Request, urlopen
 
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html
-_REASON_CHARACTERS = 2_000  # of the 4,096 bytes that a response may have
+_REASON_CHARACTERS = 800  # of four bytes at most, in a response of 4,096
 _TIMEOUT_SECONDS = 20
 
 
@@ -29,7 +29,7 @@ def answer(event: Mapping[str, str], *, physical_id: str, problem: str | None = 
     }
     # Signed by CloudFormation for a request without a content type, which urllib would add.
     request = Request(  # noqa: S310 - CloudFormation's own, over HTTPS
-        event["ResponseURL"], data=json.dumps(response).encode(), method="PUT", headers={"Content-Type": ""}
+        event["ResponseURL"], data=json.dumps(response, ensure_ascii=False).encode(), method="PUT", headers={"Content-Type": ""}
     )
     with urlopen(request, timeout=_TIMEOUT_SECONDS):  # noqa: S310
         pass

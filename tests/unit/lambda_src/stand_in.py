@@ -65,6 +65,8 @@ class StandIn:
                 with suppress(BrokenPipeError):  # the caller no longer waits
                     self.wfile.write(reply.body)
 
+            do_PUT = do_POST
+
             def log_message(self, *_: object) -> None:
                 pass
 
