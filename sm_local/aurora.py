@@ -91,13 +91,12 @@ class Clusters:
                 "statement_timeout": "45s",  # as the Data API has it
             },
         )
+        try:
+            _make_owner(server, cluster)
+        except BaseException:
+            server.stop()
+            raise
         running = self._running[arn] = _Running(server, credentials)
-        user, database = cluster["MasterUsername"], cluster.get("DatabaseName")
-        with closing(server.connect()) as connection, connection.cursor() as cursor:
-            # No superuser, as on AWS.
-            cursor.execute(f"CREATE ROLE {_quoted(user)} LOGIN CREATEDB CREATEROLE")
-            if database:
-                cursor.execute(f"CREATE DATABASE {_quoted(database)} OWNER {_quoted(user)}")
         return running
 
     def _set_password(self, running: _Running, cluster: Mapping[str, Any]) -> None:
@@ -121,6 +120,15 @@ class Clusters:
         with running.credentials.open("w") as target:
             file.write(target)
         running.role = role
+
+
+def _make_owner(server: PostgresServer, cluster: Mapping[str, Any]) -> None:
+    """Make the master user, who is no superuser on AWS either, and the database."""
+    user, database = cluster["MasterUsername"], cluster.get("DatabaseName")
+    with closing(server.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE ROLE {_quoted(user)} LOGIN CREATEDB CREATEROLE")
+        if database:
+            cursor.execute(f"CREATE DATABASE {_quoted(database)} OWNER {_quoted(user)}")
 
 
 def _quoted(name: str) -> str:

@@ -33,13 +33,14 @@ class Reply:
 class StandIn:
     """Answers as the services do.
 
-    ``replies`` are given first, in their order, and ``scripted`` whenever their key is in the path; ``calls`` are
-    what was asked.
+    ``replies`` are given first, in their order, and ``scripted`` whenever their key is in the path; ``by_statement``
+    may answer a SQL statement before those. ``calls`` are what was asked.
     """
 
     def __init__(self) -> None:
         self.replies: deque[Reply] = deque()
         self.scripted: dict[str, Reply] = {}
+        self.by_statement: Callable[[str], Reply | None] = lambda _: None
         self.calls: list[tuple[str, Any]] = []
         stand_in = self
 
@@ -75,6 +76,8 @@ class StandIn:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def _reply(self, path: str, payload: Any) -> Reply:
+        if reply := self.by_statement(payload.get("sql", "")):
+            return reply
         scripted = next((reply for key, reply in self.scripted.items() if key in path), None)
         if scripted:
             return scripted
