@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from configparser import ConfigParser
 from contextlib import closing
@@ -11,13 +12,17 @@ from typing import Any
 import psutil
 import psycopg2
 import pytest
+from text_classification.logic.migrations import migrate, read_migrations
+from text_classification.logic.sql_classification import define_classify
+from text_classification.migrations import DIRECTORY
 
-from sm_local import patches, postgres
+from sm_local import patches, postgres, process
 from sm_local.aurora import Address, Clusters
 from sm_local.ports import is_free
 from sm_local.postgres import PostgresError, PostgresServer
 from sm_local.recorded import flow_log
 from sm_local.state import StateDirectory
+from tests.unit.postgres_database import Postgres
 
 SECRET, ROTATED, WRONG = "it's secret", "another one", "wrong"
 ARN = "arn:aws:rds:us-east-1:000000000000:cluster:mine"
@@ -53,9 +58,9 @@ def ask(address: Address, sql: str, password: str = SECRET) -> Any:
 
 def servers_below(directory: Path) -> list[psutil.Process]:
     return [
-        process
-        for process in psutil.process_iter(["name", "cmdline"])
-        if process.info["name"] == "postgres" and str(directory) in " ".join(process.info["cmdline"] or [])
+        running
+        for running in psutil.process_iter(["name", "cmdline"])
+        if running.info["name"] == "postgres" and str(directory) in " ".join(running.info["cmdline"] or [])
     ]
 
 
@@ -145,9 +150,41 @@ def test_the_stand_in_for_aws_ml_refuses_what_a_shell_would_read(clusters: Clust
     assert not (tmp_path / "x").exists()
 
 
+def test_the_queries_of_the_documentation_run_as_they_stand(clusters: Clusters) -> None:
+    address = clusters.address(cluster())
+
+    def connect() -> Any:
+        connection = psycopg2.connect(
+            host=address.host, port=address.port, user="owner", password=SECRET, dbname="results"
+        )
+        connection.autocommit = True
+        return connection
+
+    database = Postgres(connect)
+    migrate(database, read_migrations(DIRECTORY))
+    define_classify(database, "reviews")
+    database.execute("CREATE TABLE reviews (review text)")  # empty, so that no query calls the endpoint
+    database.execute("CREATE TABLE labels (review text, label text, score double precision)")
+    page = (Path(__file__).parents[2] / "docs" / "result-database.md").read_text(encoding="utf-8")
+    queries = re.findall(r"```sql\n(.*?)```", page, flags=re.DOTALL)
+
+    assert len(queries) == 6
+    for query in queries:
+        assert database.execute(query) == []
+
+
 def test_the_end_of_its_log_is_said_when_it_does_not_start(tmp_path: Path) -> None:
     with pytest.raises(PostgresError, match='unrecognized configuration parameter "no_such_setting"'):
         PostgresServer(tmp_path / "data", environment={}, settings={"no_such_setting": "1"})
+
+    assert not servers_below(tmp_path)
+
+
+def test_one_that_a_crash_left_behind_is_found_and_stopped(tmp_path: Path) -> None:
+    environment = {process.OWNER: str(tmp_path.resolve())}
+    PostgresServer(tmp_path / "data", environment=environment, settings={})
+
+    assert process.stop(StateDirectory(tmp_path)) > 1
 
     assert not servers_below(tmp_path)
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 import pytest
 from text_classification.gateways.data_api import Value
-from text_classification.gateways.errors import RejectedError, UnavailableError
+from text_classification.gateways.errors import UnavailableError
 from text_classification.logic.migrations import (
     Migration,
     MigrationError,
@@ -26,32 +24,7 @@ from text_classification.logic.sql_classification import define_classify, remove
 from text_classification.migrations import DIRECTORY
 
 from sm_local.postgres import PostgresServer
-
-
-class Postgres:
-    """A database without the Data API before it."""
-
-    def __init__(self, connect: Callable[[], Any], connection: Any = None) -> None:
-        self._connect = connect
-        self._connection = connection or connect()
-
-    def execute(self, sql: str, parameters: Mapping[str, Value] | None = None) -> Sequence[Sequence[Value]]:
-        with self._connection.cursor() as cursor:
-            try:
-                cursor.execute(re.sub(r"(?<!:):(\w+)", r"%(\1)s", sql), parameters)
-            except psycopg2.Error as error:
-                raise RejectedError("refused", {}, cause=str(error)) from error
-            return cursor.fetchall() if cursor.description else []
-
-    @contextmanager
-    def transaction(self) -> Iterator[Postgres]:
-        connection = self._connect()
-        connection.autocommit = False
-        try:
-            with connection:
-                yield Postgres(self._connect, connection)
-        finally:
-            connection.close()
+from tests.unit.postgres_database import Postgres
 
 
 @pytest.fixture(scope="module")
