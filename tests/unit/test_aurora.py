@@ -182,11 +182,12 @@ def test_the_end_of_its_log_is_said_when_it_does_not_start(tmp_path: Path) -> No
 
 def test_one_that_a_crash_left_behind_is_found_and_stopped(tmp_path: Path) -> None:
     environment = {process.OWNER: str(tmp_path.resolve())}
-    PostgresServer(tmp_path / "data", environment=environment, settings={})
+    server = PostgresServer(tmp_path / "data", environment=environment, settings={})
 
     assert process.stop(StateDirectory(tmp_path)) > 1
 
     assert not servers_below(tmp_path)
+    server.stop()  # there is nothing to stop any more
 
 
 def test_root_needs_setpriv(monkeypatch: pytest.MonkeyPatch) -> None:
