@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from aws_cdk import CustomResource, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
+
+from sm_constructs._function import RuntimeFunction
+from sm_constructs.lambda_platform import LambdaPlatform
 
 # Nothing routes to it, so it may be the same in every stack. Room for two subnets of 59 addresses.
 _CIDR = "10.0.0.0/25"
@@ -25,6 +30,9 @@ class DatabaseNetwork(Construct):
         vpc_subnets: Subnets of the existing VPC. None: private ones.
         endpoint: The endpoint that the database calls itself. None: it calls nothing.
         make_flow_log_group: Makes the log group for refused connections, for a VPC that is made.
+        log_retention: How long the logs of the function are kept that closes its default security group.
+        encryption_key: Encrypts that function's environment and logs. None: keys that AWS manages.
+        lambda_platform: Python version and architecture of that function.
 
     Attributes:
         vpc: The VPC.
@@ -41,12 +49,16 @@ class DatabaseNetwork(Construct):
         vpc_subnets: ec2.SubnetSelection | None,
         endpoint: sagemaker.IEndpoint | None,
         make_flow_log_group: Callable[[], logs.ILogGroup],
+        log_retention: logs.RetentionDays,
+        encryption_key: kms.IKey | None,
+        lambda_platform: LambdaPlatform,
     ) -> None:
         super().__init__(scope, construct_id)
         self.vpc: ec2.IVpc = vpc or self._isolated_vpc(make_flow_log_group())
         self.vpc_subnets: ec2.SubnetSelection | None = vpc_subnets
         if vpc is None:
             self.vpc_subnets = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
+            self._close_default_security_group(log_retention, encryption_key, lambda_platform)
         self.security_group: ec2.SecurityGroup = ec2.SecurityGroup(
             self,
             "SecurityGroup",
@@ -69,7 +81,7 @@ class DatabaseNetwork(Construct):
             ip_addresses=ec2.IpAddresses.cidr(_CIDR),
             max_azs=2,
             nat_gateways=0,
-            restrict_default_security_group=False,
+            restrict_default_security_group=False,  # by a function of ours, whose role the template shows whole
             subnet_configuration=[
                 ec2.SubnetConfiguration(name="Database", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=26)
             ],
@@ -80,6 +92,42 @@ class DatabaseNetwork(Construct):
             traffic_type=ec2.FlowLogTrafficType.REJECT,
         )
         return vpc
+
+    def _close_default_security_group(
+        self, log_retention: logs.RetentionDays, encryption_key: kms.IKey | None, platform: LambdaPlatform
+    ) -> None:
+        """Take away what lets everything out of the group that every VPC has, though nothing is in it."""
+        group_id = self.vpc.node.default_child.attr_default_security_group  # type: ignore[union-attr]
+        function = RuntimeFunction(
+            self,
+            "CloseDefaultSecurityGroup",
+            handler="text_classification.handlers.close_security_group.handler",
+            service="close-security-group",
+            layers=["core"],
+            environment={"SECURITY_GROUP_ID": group_id},
+            memory_size_mb=256,
+            timeout=Duration.minutes(1),
+            reserved_concurrent_executions=None,
+            log_retention=log_retention,
+            removal_policy=RemovalPolicy.DESTROY,
+            vpc=None,
+            encryption_key=encryption_key,
+            lambda_platform=platform,
+        ).function
+        iam.Grant.add_to_principal(
+            grantee=function,
+            actions=["ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"],
+            resource_arns=[
+                Stack.of(self).format_arn(service="ec2", resource="security-group", resource_name=group_id),
+            ],
+        )
+        CustomResource(
+            self,
+            "DefaultSecurityGroup",
+            resource_type="Custom::ClosedSecurityGroup",
+            service_timeout=Duration.minutes(2),
+            service_token=function.function_arn,
+        )
 
     def _way_to(self, endpoint: sagemaker.IEndpoint) -> None:
         """Define an interface of SageMaker's in the VPC, through which this endpoint can be invoked only."""

@@ -82,7 +82,7 @@ class ResultDatabase(Construct):
         monitoring_interval: How often the operating system is looked at (enhanced monitoring), 0 (never), 1, 5, 10,
             15, 30 or 60 seconds. When omitted: 60 seconds.
         log_retention: How long logs are kept. When omitted: one month.
-        lambda_platform: Python version and architecture of the function. When omitted: Python 3.13 on arm64.
+        lambda_platform: Python version and architecture of the functions. When omitted: Python 3.13 on arm64.
 
     Attributes:
         cluster: The cluster.
@@ -93,7 +93,7 @@ class ResultDatabase(Construct):
         vpc: The VPC that the cluster is in.
 
     Raises:
-        InvalidPropsError: Arguments that RDS would refuse, all of them at once; or the function's dependencies have
+        InvalidPropsError: Arguments that RDS would refuse, all of them at once; or the functions' dependencies have
             not been bundled, with the command that does it.
 
     Example: ``docs/examples/result_database.py``.
@@ -157,6 +157,9 @@ class ResultDatabase(Construct):
             vpc_subnets=vpc_subnets,
             endpoint=endpoint,
             make_flow_log_group=lambda: make_log_group("FlowLogs"),
+            log_retention=log_retention,
+            encryption_key=encryption_key,
+            lambda_platform=platform,
         )
         self.vpc: ec2.IVpc = network.vpc
         self.database_name: str = database_name

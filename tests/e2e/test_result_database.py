@@ -320,6 +320,18 @@ def _without(action: str) -> Iterator[None]:
         iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
 
 
+def test_the_default_security_group_of_its_vpc_is_closed(outputs: dict[str, str]) -> None:
+    (cluster,) = boto3.client("rds").describe_db_clusters(DBClusterIdentifier=outputs["ClusterArn"])["DBClusters"]
+    ec2 = boto3.client("ec2")
+    (group,) = ec2.describe_security_groups(
+        GroupIds=[each["VpcSecurityGroupId"] for each in cluster["VpcSecurityGroups"]]
+    )["SecurityGroups"]
+    in_its_vpc = [{"Name": "vpc-id", "Values": [group["VpcId"]]}, {"Name": "group-name", "Values": ["default"]}]
+    (default,) = ec2.describe_security_groups(Filters=in_its_vpc)["SecurityGroups"]
+
+    assert (default["IpPermissions"], default["IpPermissionsEgress"]) == ([], [])
+
+
 def applied(owner: DataApi) -> list[Value]:
     return [name for (name,) in owner.execute("SELECT name FROM schema_migrations ORDER BY number")]
 

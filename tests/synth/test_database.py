@@ -31,6 +31,17 @@ def id_of(stack: cdk.Stack, resource_type: str) -> str:
     return found
 
 
+def function(stack: cdk.Stack, module: str) -> dict[str, Any]:
+    """Return the properties of the function with that handler."""
+    (found,) = [
+        each["Properties"]
+        for each in all_of(stack, FUNCTION)
+        if each["Properties"]["Handler"] == f"text_classification.handlers.{module}.handler"
+    ]
+    assert isinstance(found, dict)
+    return found
+
+
 def reviews(stack: cdk.Stack) -> Any:
     return Endpoint.from_endpoint_name(stack, "Endpoint", "reviews")
 
@@ -138,7 +149,7 @@ def test_the_options_reach_the_cluster(stack: cdk.Stack) -> None:
     assert resource["DeletionPolicy"] == "Delete"
     assert "MonitoringRoleArn" not in instance["Properties"]
     assert "monitoring.rds.amazonaws.com" not in text_of(stack)
-    assert only(stack, FUNCTION)["Environment"]["Variables"]["DATABASE_NAME"] == "results_2"
+    assert function(stack, "migrate")["Environment"]["Variables"]["DATABASE_NAME"] == "results_2"
 
 
 def test_a_cluster_that_never_pauses_has_a_least_capacity(stack: cdk.Stack) -> None:
@@ -158,6 +169,18 @@ def test_its_own_vpc_has_no_way_in_or_out(stack: cdk.Stack) -> None:
     assert types.isdisjoint({"AWS::EC2::InternetGateway", "AWS::EC2::NatGateway", "AWS::EC2::Route"})
     assert "AWS::EC2::VPCEndpoint" not in types
     assert only(stack, "AWS::EC2::FlowLog")["TrafficType"] == "REJECT"
+
+
+def test_its_default_security_group_is_closed(stack: cdk.Stack) -> None:
+    ResultDatabase(stack, "Database")
+
+    group = {"Fn::GetAtt": [id_of(stack, "AWS::EC2::VPC"), "DefaultSecurityGroup"]}
+    (revoking,) = [each for each in statements(stack) if "ec2:RevokeSecurityGroupEgress" in each["Action"]]
+
+    assert function(stack, "close_security_group")["Environment"]["Variables"]["SECURITY_GROUP_ID"] == group
+    assert revoking["Action"] == ["ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"]
+    assert str(revoking["Resource"]).endswith(f"':security-group/', {group}]]}}")
+    assert only(stack, "Custom::ClosedSecurityGroup")["ServiceTimeout"] == "120"
 
 
 def test_nothing_may_connect_to_the_database_nor_it_to_anything(stack: cdk.Stack) -> None:
@@ -190,6 +213,7 @@ def test_a_vpc_that_is_handed_in_is_used_and_none_is_made(stack: cdk.Stack, vpc:
     assert database.vpc is vpc
     assert not all_of(stack, "AWS::EC2::VPC")
     assert not all_of(stack, "AWS::EC2::FlowLog")
+    assert not all_of(stack, "Custom::ClosedSecurityGroup")
     assert only(stack, "AWS::RDS::DBSubnetGroup")["SubnetIds"] == ["subnet-1", "subnet-2"]
     assert only(stack, SECURITY_GROUP)["VpcId"] == "vpc-1"
 
@@ -262,15 +286,14 @@ def test_the_schema_is_applied_when_an_instance_can_answer(stack: cdk.Stack) -> 
     ResultDatabase(stack, "Database")
 
     (schema,) = all_of(stack, SCHEMA)
-    function = only(stack, FUNCTION)
+    migrate = function(stack, "migrate")
 
     assert schema["Properties"]["ServiceTimeout"] == "900"
-    assert function["Timeout"] < 900
+    assert migrate["Timeout"] < 900
     assert "EndpointName" not in schema["Properties"]
     instances = {name for name, resource in resources_of(stack).items() if resource["Type"] == INSTANCE}
     assert instances < set(schema["DependsOn"])
-    assert function["Handler"] == "text_classification.handlers.migrate.handler"
-    assert "VpcConfig" not in function
+    assert "VpcConfig" not in migrate
 
 
 @pytest.mark.parametrize("change", ["another file", "another statement", "another name"])
@@ -350,8 +373,8 @@ def test_a_key_encrypts_storage_secret_logs_and_environment(stack: cdk.Stack) ->
 
     assert cluster["KmsKeyId"] == arn
     assert cluster["MasterUserSecret"] == {"KmsKeyId": arn}
-    assert only(stack, FUNCTION)["KmsKeyArn"] == arn
-    assert [group["Properties"]["KmsKeyId"] for group in all_of(stack, LOG_GROUP)] == [arn] * 3
+    assert [each["Properties"]["KmsKeyArn"] for each in all_of(stack, FUNCTION)] == [arn] * 2
+    assert [group["Properties"]["KmsKeyId"] for group in all_of(stack, LOG_GROUP)] == [arn] * 4
 
 
 def test_the_keys_policy_lets_cloudwatch_encrypt_the_clusters_log(stack: cdk.Stack) -> None:

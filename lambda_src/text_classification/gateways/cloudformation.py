@@ -29,7 +29,10 @@ def answer(event: Mapping[str, str], *, physical_id: str, problem: str | None = 
     }
     # Signed by CloudFormation for a request without a content type, which urllib would add.
     request = Request(  # noqa: S310 - CloudFormation's own, over HTTPS
-        event["ResponseURL"], data=json.dumps(response, ensure_ascii=False).encode(), method="PUT", headers={"Content-Type": ""}
+        event["ResponseURL"],
+        data=json.dumps(response, ensure_ascii=False).encode(),
+        method="PUT",
+        headers={"Content-Type": ""},
     )
     with urlopen(request, timeout=_TIMEOUT_SECONDS):  # noqa: S310
         pass

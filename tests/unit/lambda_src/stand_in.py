@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl
 
 from text_classification.logic.annotation import annotate
 from text_classification.logic.segmentation import segmenter
@@ -48,7 +49,9 @@ class StandIn:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                is_form = (self.headers["Content-Type"] or "").startswith("application/x-www-form-urlencoded")
+                payload = dict(parse_qsl(body.decode())) if is_form else json.loads(body)
                 stand_in.calls.append((self.path, payload))
                 reply = stand_in._reply(self.path, payload)
                 time.sleep(reply.delay_seconds)
