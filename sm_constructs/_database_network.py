@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aws_cdk import CustomResource, Duration, RemovalPolicy, Stack
+from aws_cdk import CustomResource, Duration, Fn, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -15,8 +15,9 @@ from constructs import Construct
 from sm_constructs._function import RuntimeFunction
 from sm_constructs.lambda_platform import LambdaPlatform
 
-# Nothing routes to it, so it may be the same in every stack. Room for two subnets of 59 addresses.
+# Nothing routes to it, so it may be the same in every stack.
 _CIDR = "10.0.0.0/25"
+_SUBNET_CIDRS = ("10.0.0.0/26", "10.0.0.64/26")
 _HTTPS = ec2.Port.tcp(443)
 
 
@@ -54,11 +55,15 @@ class DatabaseNetwork(Construct):
         lambda_platform: LambdaPlatform,
     ) -> None:
         super().__init__(scope, construct_id)
-        self.vpc: ec2.IVpc = vpc or self._isolated_vpc(make_flow_log_group())
         self.vpc_subnets: ec2.SubnetSelection | None = vpc_subnets
         if vpc is None:
+            own = self._isolated_vpc()
+            self.vpc: ec2.IVpc = self._subnets_of(own)
             self.vpc_subnets = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
-            self._close_default_security_group(log_retention, encryption_key, lambda_platform)
+            self._log_refused_connections(own, make_flow_log_group())
+            self._close_default_security_group(own, log_retention, encryption_key, lambda_platform)
+        else:
+            self.vpc = vpc
         self.security_group: ec2.SecurityGroup = ec2.SecurityGroup(
             self,
             "SecurityGroup",
@@ -73,31 +78,64 @@ class DatabaseNetwork(Construct):
             if vpc is None:
                 self._way_to(endpoint)
 
-    def _isolated_vpc(self, flow_logs: logs.ILogGroup) -> ec2.Vpc:
-        vpc = ec2.Vpc(
+    def _isolated_vpc(self) -> ec2.CfnVPC:
+        # Not the CDK's ec2.Vpc: it acknowledges findings for the whole stack, where no checker reports them any more.
+        return ec2.CfnVPC(self, "Vpc", cidr_block=_CIDR, enable_dns_hostnames=True, enable_dns_support=True)
+
+    def _subnets_of(self, vpc: ec2.CfnVPC) -> ec2.IVpc:
+        """Define a subnet in each of two availability zones, and return the VPC as others take it."""
+        zones = [Fn.select(number, Fn.get_azs()) for number in range(len(_SUBNET_CIDRS))]
+        subnets = [
+            ec2.CfnSubnet(
+                self,
+                f"Subnet{number}",
+                availability_zone=zone,
+                cidr_block=cidr,
+                map_public_ip_on_launch=False,
+                vpc_id=vpc.ref,
+            )
+            for number, (zone, cidr) in enumerate(zip(zones, _SUBNET_CIDRS, strict=True), start=1)
+        ]
+        routes = ec2.CfnRouteTable(self, "Routes", vpc_id=vpc.ref)  # of its own, with no route to anywhere
+        for number, subnet in enumerate(subnets, start=1):
+            ec2.CfnSubnetRouteTableAssociation(
+                self, f"Subnet{number}Routes", route_table_id=routes.ref, subnet_id=subnet.ref
+            )
+        return ec2.Vpc.from_vpc_attributes(
             self,
-            "Vpc",
-            create_internet_gateway=False,
-            ip_addresses=ec2.IpAddresses.cidr(_CIDR),
-            max_azs=2,
-            nat_gateways=0,
-            restrict_default_security_group=False,  # by a function of ours, whose role the template shows whole
-            subnet_configuration=[
-                ec2.SubnetConfiguration(name="Database", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=26)
-            ],
+            "VpcWithSubnets",
+            availability_zones=zones,
+            isolated_subnet_ids=[subnet.ref for subnet in subnets],
+            isolated_subnet_route_table_ids=[routes.ref for _ in subnets],
+            vpc_cidr_block=_CIDR,
+            vpc_id=vpc.ref,
         )
-        vpc.add_flow_log(
+
+    def _log_refused_connections(self, vpc: ec2.CfnVPC, log_group: logs.ILogGroup) -> None:
+        role = iam.Role(self, "FlowLogRole", assumed_by=iam.ServicePrincipal("vpc-flow-logs.amazonaws.com"))
+        # https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
+        granted = log_group.grant(role, "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
+        flow_log = ec2.CfnFlowLog(
+            self,
             "FlowLog",
-            destination=ec2.FlowLogDestination.to_cloud_watch_logs(flow_logs),
-            traffic_type=ec2.FlowLogTrafficType.REJECT,
+            deliver_logs_permission_arn=role.role_arn,
+            log_destination=log_group.log_group_arn,
+            log_destination_type="cloud-watch-logs",
+            resource_id=vpc.ref,
+            resource_type="VPC",
+            traffic_type="REJECT",
         )
-        return vpc
+        granted.apply_before(flow_log)
 
     def _close_default_security_group(
-        self, log_retention: logs.RetentionDays, encryption_key: kms.IKey | None, platform: LambdaPlatform
+        self,
+        vpc: ec2.CfnVPC,
+        log_retention: logs.RetentionDays,
+        encryption_key: kms.IKey | None,
+        platform: LambdaPlatform,
     ) -> None:
         """Take away what lets everything out of the group that every VPC has, though nothing is in it."""
-        group_id = self.vpc.node.default_child.attr_default_security_group  # type: ignore[union-attr]
+        group_id = vpc.attr_default_security_group
         function = RuntimeFunction(
             self,
             "CloseDefaultSecurityGroup",

@@ -97,7 +97,9 @@ class PostgresServer:
         password_file.touch(0o600)
         password_file.write_text(self._password)
         _give_away(password_file)
-        arguments = ("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions")
+        # The locale that comes with PostgreSQL, and so is the same on every system.
+        locale = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+        arguments = ("--auth=scram-sha-256", *locale, "--no-sync", "--no-instructions")
         done = subprocess.run(
             _command(
                 "initdb", f"--pgdata={directory / 'data'}", f"--username={_SUPERUSER}",
