@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sm_constructs.api import ClassificationApi
+    from sm_constructs.database import ResultDatabase
     from sm_constructs.dataset_annotation import DatasetAnnotation
     from sm_constructs.endpoint import Endpoint, RealTime, Serverless
     from sm_constructs.errors import InvalidPropsError
@@ -37,6 +38,7 @@ __all__ = [
     "Monitoring",
     "ProvisionedConcurrency",
     "RealTime",
+    "ResultDatabase",
     "Serverless",
     "SnapStart",
     "StageConfig",
@@ -60,6 +62,7 @@ _MODULES = {
     "Monitoring": "monitoring",
     "ProvisionedConcurrency": "start_up",
     "RealTime": "endpoint",
+    "ResultDatabase": "database",
     "Serverless": "endpoint",
     "SnapStart": "start_up",
     "StageConfig": "stages",

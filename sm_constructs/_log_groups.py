@@ -8,8 +8,11 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+# What services call the log groups that they would make themselves.
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html
 _EXECUTION_LOGS = "API-Gateway-Execution-Logs_"
+# https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/AuroraPostgreSQL.CloudWatch.html
+_CLUSTER_LOGS = "/aws/rds/cluster/"
 
 
 def log_group(
@@ -20,6 +23,7 @@ def log_group(
     removal_policy: RemovalPolicy,
     encryption_key: kms.IKey | None,
     execution_logs_of: str | None = None,
+    logs_of_cluster: str | None = None,
 ) -> logs.LogGroup:
     """Define a log group, and let CloudWatch Logs encrypt it with the key.
 
@@ -30,18 +34,24 @@ def log_group(
         removal_policy: What happens to the logs when the stack is deleted.
         encryption_key: The key; an imported one's policy is its owner's concern. None: CloudWatch's own key.
         execution_logs_of: The stage of a REST API, as ``api-id/stage-name``: API Gateway picks the name of its
-            execution log group. When omitted: the log group is somebody else's, and CloudFormation names it.
+            execution log group. When omitted: the log group is somebody else's.
+        logs_of_cluster: The Aurora PostgreSQL cluster, by its identifier: RDS picks the name of its log group.
+            When omitted: the log group is somebody else's, and CloudFormation names it.
     """
+    name, prefix = None, f"{Stack.of(scope).stack_name}-"
+    if execution_logs_of is not None:
+        name, prefix = f"{_EXECUTION_LOGS}{execution_logs_of}", _EXECUTION_LOGS
+    elif logs_of_cluster is not None:
+        name, prefix = f"{_CLUSTER_LOGS}{logs_of_cluster}/postgresql", _CLUSTER_LOGS
     if encryption_key is not None:
         # A pattern instead of the ARN, because the key exists before the log group; CloudFormation begins the
         # names that it makes with the stack's.
-        prefix = f"{Stack.of(scope).stack_name}-" if execution_logs_of is None else _EXECUTION_LOGS
         _allow_log_groups(scope, encryption_key, prefix)
     return logs.LogGroup(
         scope,
         construct_id,
         encryption_key=encryption_key,
-        log_group_name=None if execution_logs_of is None else f"{_EXECUTION_LOGS}{execution_logs_of}",
+        log_group_name=name,
         removal_policy=removal_policy,
         retention=retention,
     )

@@ -226,7 +226,7 @@ def _package_files(package: Path) -> dict[str, Path]:
     return {
         str(name): path
         for name, path in _files(package, PurePosixPath(package.name))
-        if "__pycache__" not in name.parts and name.suffix in {".py", ".json"}
+        if "__pycache__" not in name.parts and name.suffix in {".py", ".json", ".sql"}
     }
 
 

@@ -31,8 +31,10 @@ RECORDED_ONLY: Mapping[str, str] = {
     "AWS::ApplicationAutoScaling::ScalableTarget": "kept; nothing is scaled",
     "AWS::ApplicationAutoScaling::ScalingPolicy": "kept; nothing is scaled",
     "AWS::CloudWatch::Dashboard": "kept; nothing draws it",
+    "AWS::EC2::FlowLog": "kept; nothing is logged",
     "AWS::KMS::Key": "kept; objects and logs are not really encrypted with it",
     "AWS::Lambda::Permission": "kept; API Gateway calls a function without it, too",
+    "AWS::RDS::DBInstance": "kept; one PostgreSQL answers for a cluster, which never pauses",
 }
 
 Scope = dict[str, Any]
@@ -90,6 +92,7 @@ def serve(port: int, state: StateDirectory, clock: Clock) -> None:
         OSError: The port is taken.
     """
     shutil.rmtree(state.endpoints, ignore_errors=True)
+    shutil.rmtree(state.databases, ignore_errors=True)
     ensure_certificate(state)
     configure(port, state)
 
@@ -97,15 +100,19 @@ def serve(port: int, state: StateDirectory, clock: Clock) -> None:
     from hypercorn.config import Config
     from ministack import app as ministack
 
+    from sm_local.aurora import Clusters
     from sm_local.cloudwatch.alarm import read_alarm
     from sm_local.cloudwatch.alarms import Alarms
     from sm_local.cloudwatch.metrics import Metrics
+    from sm_local.recorded import flow_log
     from sm_local.sagemaker.resources import resource_types
     from sm_local.sagemaker.service import SageMaker
 
     alarms = Alarms(clock)
     sagemaker = SageMaker(state, clock=clock, metrics=Metrics(clock), alarms=alarms)
-    patches.apply(sagemaker.handle, resource_types(sagemaker), read_alarm)
+    clusters = Clusters(state)
+    types = {**resource_types(sagemaker), "AWS::EC2::FlowLog": flow_log()}
+    patches.apply(sagemaker.handle, types, read_alarm, clusters)
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
     config.certfile, config.keyfile = str(state.certificate), str(state.private_key)
@@ -128,6 +135,7 @@ def serve(port: int, state: StateDirectory, clock: Clock) -> None:
         asyncio.run(run())
     finally:
         sagemaker.shut_down()
+        clusters.shut_down()
         patches.stop_lambda_workers()
 
 

@@ -34,6 +34,11 @@ class StateDirectory:
         return self.root / "endpoints"
 
     @property
+    def databases(self) -> Path:
+        """Where the data of Aurora clusters are."""
+        return self.root / "databases"
+
+    @property
     def certificate(self) -> Path:
         return self.root / "tls" / "server.pem"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,6 +37,10 @@ _MAX_ATTEMPTS = 4
 _FIRST_PAUSE_SECONDS = 0.4
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERRORS = 500
+_PASSING_ERRORS = {"ThrottlingException", "DatabaseResumingException"}
+# Classes of PostgreSQL's errors: connection, transaction rolled back (such as a deadlock), out of resources, shutdown.
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_PASSING_SQL_STATES = {"08", "40", "53", "57"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,8 +122,12 @@ def _service_failure(error: ClientError) -> GatewayError:
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     if code == "ModelError":
         return _model_failure(error)
+    if code == "DatabaseErrorException":
+        return _database_failure(error)
     facts = {"error": code, "status": status, "operation": error.operation_name}
-    if status == _TOO_MANY_REQUESTS or status >= _SERVER_ERRORS or code == "ThrottlingException":
+    if code == "StatementTimeoutException":
+        return TimedOutError("the database did not finish in the time there is", facts)
+    if status == _TOO_MANY_REQUESTS or status >= _SERVER_ERRORS or code in _PASSING_ERRORS:
         return UnavailableError("the service is busy, starting or out of order", facts)
     # What AWS says of a refused call names roles, actions and resources, and nothing of the payload.
     return MisconfiguredError(error.response["Error"]["Message"], facts)
@@ -133,3 +142,15 @@ def _model_failure(error: ClientError) -> GatewayError:
         return UnavailableError("the model failed: its own log says why", facts)
     message = "the model refused the texts"
     return RejectedError(message, facts, cause=f"{message}: {response.get('OriginalMessage')}")
+
+
+def _database_failure(error: ClientError) -> GatewayError:
+    """Judge by PostgreSQL's error code; what it said may quote a value, so it is not for the log."""
+    said = error.response["Error"]["Message"]
+    found = re.search(r"SQLState: (\w{5})", said)
+    state = found[1] if found else ""
+    facts = {"error": "DatabaseErrorException", "sql_state": state, "operation": error.operation_name}
+    if state[:2] in _PASSING_SQL_STATES:
+        return UnavailableError("the database is busy or restarting", facts)
+    message = "the database refused the statement"
+    return RejectedError(message, facts, cause=f"{message}: {said}")

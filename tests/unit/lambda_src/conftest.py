@@ -58,6 +58,7 @@ def aws(_server: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
         monkeypatch.setenv(name, value)
     _server.replies.clear()
     _server.scripted.clear()
+    _server.by_statement = lambda _: None
     _server.calls.clear()
     return _server
 

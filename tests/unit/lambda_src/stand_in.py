@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl
 
 from text_classification.logic.annotation import annotate
 from text_classification.logic.languages import Analyzer, load
@@ -41,13 +42,14 @@ class Reply:
 class StandIn:
     """Answers as the services do.
 
-    ``replies`` are given first, in their order, and ``scripted`` whenever their key is in the path; ``calls`` are
-    what was asked.
+    ``replies`` are given first, in their order, and ``scripted`` whenever their key is in the path; ``by_statement``
+    may answer a SQL statement before those. ``calls`` are what was asked.
     """
 
     def __init__(self) -> None:
         self.replies: deque[Reply] = deque()
         self.scripted: dict[str, Reply] = {}
+        self.by_statement: Callable[[str], Reply | None] = lambda _: None
         self.calls: list[tuple[str, Any]] = []
         stand_in = self
 
@@ -55,7 +57,9 @@ class StandIn:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                is_form = (self.headers["Content-Type"] or "").startswith("application/x-www-form-urlencoded")
+                payload = dict(parse_qsl(body.decode())) if is_form else json.loads(body)
                 stand_in.calls.append((self.path, payload))
                 reply = stand_in._reply(self.path, payload)
                 time.sleep(reply.delay_seconds)
@@ -73,6 +77,8 @@ class StandIn:
                 with suppress(BrokenPipeError):  # the caller no longer waits
                     self.wfile.write(reply.body)
 
+            do_PUT = do_POST
+
             def log_message(self, *_: object) -> None:
                 pass
 
@@ -81,6 +87,8 @@ class StandIn:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def _reply(self, path: str, payload: Any) -> Reply:
+        if reply := self.by_statement(payload.get("sql", "")):
+            return reply
         scripted = next((reply for key, reply in self.scripted.items() if key in path), None)
         if scripted:
             return scripted
