@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sm_constructs.model import Framework, Model, ModelData
     from sm_constructs.monitoring import Monitoring
     from sm_constructs.preprocessing import TextPreprocessor
+    from sm_constructs.queue import ClassificationQueue
     from sm_constructs.stages import DEV, PROD, StageConfig
     from sm_constructs.storage import ArtifactStore
     from sm_constructs.text_classification import TextClassification, TextClassificationStack
@@ -25,6 +26,7 @@ __all__ = [
     "PROD",
     "ArtifactStore",
     "ClassificationApi",
+    "ClassificationQueue",
     "Endpoint",
     "Framework",
     "InvalidPropsError",
@@ -45,6 +47,7 @@ _MODULES = {
     "PROD": "stages",
     "ArtifactStore": "storage",
     "ClassificationApi": "api",
+    "ClassificationQueue": "queue",
     "Endpoint": "endpoint",
     "Framework": "model",
     "InvalidPropsError": "errors",

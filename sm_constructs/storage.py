@@ -36,6 +36,22 @@ class ArtifactPrefix:
         """Return the ``s3://`` URL of ``name``, or of the prefix itself when omitted."""
         return self.bucket.s3_url_for_object(self.key(name))
 
+    def under(self, name: str) -> ArtifactPrefix:
+        """Return the part of this one whose keys go on with ``name``, which ends in a slash."""
+        return ArtifactPrefix(bucket=self.bucket, prefix=self.key(name), encryption_key=self.encryption_key)
+
+    def grant_get(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to read objects under this prefix whose keys are known, and to decrypt them, but not to list any."""
+        grant = self._grant(grantee, "s3:GetObject")
+        return grant.combine(self.encryption_key.grant_decrypt(grantee)) if self.encryption_key else grant
+
+    def grant_put(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to write objects under this prefix in one piece each, and to encrypt them."""
+        grant = self._grant(grantee, "s3:PutObject")
+        if not self.encryption_key:
+            return grant
+        return grant.combine(self.encryption_key.grant(grantee, "kms:Decrypt", "kms:GenerateDataKey"))
+
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to list and read the objects under this prefix and to decrypt them."""
         grant = self._grant(grantee, "s3:GetObject").combine(self._grant_list(grantee))
@@ -96,6 +112,7 @@ class ArtifactStore(Construct):
         datasets: What lies under ``datasets/``.
         models: What lies under ``models/``.
         results: What lies under ``results/``.
+        jobs: What lies under ``jobs/``: requests of jobs, on their way.
 
     Raises:
         InvalidPropsError: Anything that is wrong with the arguments, all at once.
@@ -145,6 +162,7 @@ class ArtifactStore(Construct):
         self.datasets = self._prefix("datasets/")
         self.models = self._prefix("models/")
         self.results = self._prefix("results/")
+        self.jobs = self._prefix("jobs/")
 
     def _prefix(self, prefix: str) -> ArtifactPrefix:
         return ArtifactPrefix(bucket=self.bucket, prefix=prefix, encryption_key=self.encryption_key)

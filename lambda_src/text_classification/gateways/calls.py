@@ -36,6 +36,7 @@ _MAX_ATTEMPTS = 4
 _FIRST_PAUSE_SECONDS = 0.4
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERRORS = 500
+_THROTTLED = frozenset({"ProvisionedThroughputExceededException", "RequestThrottled", "ThrottlingException"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,8 +92,8 @@ def call_service(
     for attempt in count(1):
         try:
             return call()
-        except (ClientError, NoConnectionError, HTTPClientError, IncompleteReadError) as error:
-            failure = _failure(error)
+        except (ClientError, NoConnectionError, HTTPClientError, IncompleteReadError, UnavailableError) as error:
+            failure = error if isinstance(error, UnavailableError) else _failure(error)
             pause = random.uniform(0, _FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))  # noqa: S311 (jitter, not a secret)
             may_pass = isinstance(failure, UnavailableError) or isinstance(error, ConnectTimeoutError)
             in_time = clock() + pause + budget.attempt_seconds <= deadline
@@ -118,7 +119,7 @@ def _service_failure(error: ClientError) -> GatewayError:
     if code == "ModelError":
         return _model_failure(error)
     facts = {"error": code, "status": status, "operation": error.operation_name}
-    if status == _TOO_MANY_REQUESTS or status >= _SERVER_ERRORS or code == "ThrottlingException":
+    if status == _TOO_MANY_REQUESTS or status >= _SERVER_ERRORS or code in _THROTTLED:
         return UnavailableError("the service is busy, starting or out of order", facts)
     # What AWS says of a refused call names roles, actions and resources, and nothing of the payload.
     return MisconfiguredError(error.response["Error"]["Message"], facts)
