@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.jobs_stack import JobsStack, deploy_jobs
+from tests.jobs.stack import JobsStack, deploy_jobs
 from tests.local_aws import LocalAws
 from tests.sagemaker_account import eventually
 

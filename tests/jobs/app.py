@@ -97,8 +97,9 @@ def build(app: cdk.App) -> None:
         preprocessor=preprocessor,
         max_concurrency=int(context("concurrency") or 2),
         batch_size=int(context("batch_size") or 10),
-        max_receive_count=5,
-        first_retry_pause=cdk.Duration.seconds(1),
+        max_receive_count=int(context("max_receive_count") or 5),
+        first_retry_pause=cdk.Duration.seconds(int(context("first_retry_pause") or 1)),
+        # A function's first call on a busy machine takes seconds.
         timeout=cdk.Duration.seconds(20),
         removal_policy=destroy,
         lambda_platform=platform,

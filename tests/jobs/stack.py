@@ -1,4 +1,4 @@
-"""The stack of :mod:`tests.jobs_app` in a local AWS, and what tests and measurements do with it."""
+"""The stack of :mod:`tests.jobs.app` in a local AWS, and what tests and measurements do with it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import json
 import os
 import ssl
 import sys
+import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from botocore.awsrequest import AWSRequest
 
 from sm_client.client import stack_outputs
 from sm_local.state import REGION
-from tests.jobs_app import write_faults, write_model
+from tests.jobs.app import write_faults, write_model
 from tests.local_aws import Answer, LocalAws
 
 
@@ -35,6 +37,7 @@ class JobsStack:
     outputs: Mapping[str, str]
     faults_file: Path
     session: boto3.Session = field(default_factory=boto3.Session)
+    local: threading.local = field(default_factory=threading.local)
 
     def faults(self, **faults: float) -> None:
         write_faults(self.faults_file, **faults)
@@ -61,14 +64,27 @@ class JobsStack:
         credentials = self.session.get_credentials()
         assert credentials is not None
         SigV4Auth(credentials.get_frozen_credentials(), "execute-api", REGION).add_auth(request)
+        headers = dict(request.headers.items())
+        for last in (False, True):
+            connection = self._connection(aws.netloc)
+            try:
+                connection.request(method, api.path, body=body, headers=headers)
+                response = connection.getresponse()
+                return Answer(response.status, dict(response.headers.items()), response.read())
+            except (ConnectionError, http.client.HTTPException):  # it was idle for too long
+                connection.close()
+                if last:
+                    raise
+        raise AssertionError
+
+    def _connection(self, host: str) -> http.client.HTTPSConnection:
+        """Return this thread's connection."""
+        with suppress(AttributeError):
+            kept: http.client.HTTPSConnection = self.local.connection
+            return kept
         context = ssl.create_default_context(cafile=os.environ["AWS_CA_BUNDLE"])
-        connection = http.client.HTTPSConnection(aws.netloc, context=context, timeout=60)
-        try:
-            connection.request(method, api.path, body=body, headers=dict(request.headers.items()))
-            response = connection.getresponse()
-            return Answer(response.status, dict(response.headers.items()), response.read())
-        finally:
-            connection.close()
+        self.local.connection = http.client.HTTPSConnection(host, context=context, timeout=60)
+        return self._connection(host)
 
 
 def deploy_jobs(aws: LocalAws, directory: Path, **context: object) -> JobsStack:
@@ -83,7 +99,7 @@ def deploy_jobs(aws: LocalAws, directory: Path, **context: object) -> JobsStack:
         "--all",
         "--require-approval=never",
         f"--build={sys.executable} -m sm_constructs bundle --platform local",
-        f"--app={sys.executable} -m tests.jobs_app",
+        f"--app={sys.executable} -m tests.jobs.app",
         f"--output={aws.state.root / 'cdk.out.jobs'}",
         f"--context=model={model}",
         f"--context=faults={faults}",
