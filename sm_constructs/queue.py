@@ -57,7 +57,9 @@ class ClassificationQueue(Construct):
         construct_id: The id within the parent.
         endpoint: The endpoint that classifies.
         artifacts: Results go under ``results/jobs/`` there, requests that are too large for the table under
-            ``jobs/requests/``.
+            ``jobs/requests/``. JSON lines that are put under ``jobs/incoming/`` become jobs; which, and what is wrong
+            with the lines that do not, stands under ``jobs/submitted/`` then. A bucket that was handed in must tell
+            EventBridge of new objects for that.
         preprocessor: Finds the words of a text, for requests with ``"annotations": true``. When omitted: such
             requests are refused.
         event_bus: Where it is said that jobs have ended, beside the topic. When omitted: the account's default bus.
@@ -94,7 +96,7 @@ class ClassificationQueue(Construct):
             and ``model_version``, which subscriptions filter by.
         event_bus: Says the same.
         consumer: The function that works on jobs.
-        functions: All functions by what they do: ``consume``, ``queue``, ``announce`` and ``bury``.
+        functions: All functions by what they do: ``consume``, ``queue``, ``announce``, ``bury`` and ``submit``.
 
     Raises:
         InvalidPropsError: Arguments that AWS would refuse or that lose jobs, all of them at once; or the functions'
@@ -216,6 +218,13 @@ class ClassificationQueue(Construct):
                 },
             ),
         }
+        self.functions["submit"] = self._settings.function(
+            self,
+            "SubmitFile",
+            handler="submit_file",
+            environment=self.environment,
+            timeout=Duration.seconds(_LONGEST_TIMEOUT_SECONDS),
+        )
         self._grant(endpoint)
         self._connect(batch_size, window, max_concurrency)
 
@@ -271,6 +280,11 @@ class ClassificationQueue(Construct):
         self.queue.grant_send_messages(self.functions["queue"])
         self.topic.grant_publish(self.functions["announce"])
         self.event_bus.grant_put_events_to(self.functions["announce"])
+        self.grant_accept(self.functions["submit"])
+        # The last two are how Powertools remembers files that are submitted already.
+        grant_table(self.job_table, self.functions["submit"], "UpdateItem", "DeleteItem")
+        self.artifacts.jobs.under("incoming/").grant_get(self.functions["submit"])
+        self.artifacts.jobs.under("submitted/").grant_put(self.functions["submit"])
         grant_table(self.job_table, self.functions["bury"], "BatchGetItem", "UpdateItem")
         dead_letters = self.dead_letter_queue
         dead_letters.grant(self.functions["bury"], "sqs:ReceiveMessage")
@@ -292,6 +306,19 @@ class ClassificationQueue(Construct):
             "LookAtDeadLetters",
             schedule=events.Schedule.rate(Duration.minutes(1)),
             targets=[targets.LambdaFunction(self.functions["bury"], retry_attempts=0)],
+        )
+        events.Rule(
+            self,
+            "Files",
+            event_pattern=events.EventPattern(
+                source=["aws.s3"],
+                detail_type=["Object Created"],
+                detail={
+                    "bucket": {"name": [self.artifacts.bucket.bucket_name]},
+                    "object": {"key": events.Match.prefix(self.artifacts.jobs.key("incoming/"))},
+                },
+            ),
+            targets=[targets.LambdaFunction(self.functions["submit"])],
         )
 
 

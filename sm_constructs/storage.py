@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
@@ -94,7 +95,8 @@ class ArtifactStore(Construct):
         scope: The parent construct.
         construct_id: The id within the parent.
         bucket: An existing bucket to use. When omitted: one that is versioned, encrypted, private and reachable
-            over TLS 1.2 or newer only, and that moves what is not read to cheaper storage.
+            over TLS 1.2 or newer only, that moves what is not read to cheaper storage, and that tells EventBridge
+            of new objects.
         access_logs_bucket: An existing bucket for the access logs. When omitted: one is made, unless ``bucket``
             is handed in, whose logging is its owner's concern.
         encryption_key: The KMS key for the objects. When omitted: the key that ``bucket`` says it has, else keys
@@ -168,7 +170,7 @@ class ArtifactStore(Construct):
         return ArtifactPrefix(bucket=self.bucket, prefix=prefix, encryption_key=self.encryption_key)
 
     def _define_bucket(self, key: kms.IKey | None, removal: RemovalPolicy, noncurrent: Duration | None) -> s3.Bucket:
-        return s3.Bucket(
+        bucket = s3.Bucket(
             self,
             "Bucket",
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
@@ -197,6 +199,12 @@ class ArtifactStore(Construct):
             server_access_logs_prefix=f"{self.node.path}/",
             versioned=True,
         )
+        # CDK's own event_bridge_enabled does the same by a function that runs at deployment.
+        resource = cast(s3.CfnBucket, bucket.node.default_child)
+        resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+            event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
+        )
+        return bucket
 
     def _define_access_logs_bucket(self, removal: RemovalPolicy, expiration: Duration | None) -> s3.Bucket:
         return s3.Bucket(

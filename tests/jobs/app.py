@@ -9,6 +9,9 @@ import json
 from pathlib import Path
 
 import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 
@@ -43,7 +46,7 @@ def predict_fn(texts, faults_file):
         raise GenericInferenceToolkitError(500, "out of order")
     if random.random() < faults.get("throttling", 0):
         raise GenericInferenceToolkitError(429, "too many at once")
-    if any("poison" in text for text in texts):
+    if any("poison" in text for text in texts) and not faults.get("cured"):
         raise GenericInferenceToolkitError(400, "this text cannot be classified")
     return [{"label": "spam" if "prize" in text else "good", "score": 0.75,
              "scores": {"spam": 0.75, "good": 0.25} if "prize" in text else {"spam": 0.25, "good": 0.75}}
@@ -63,7 +66,10 @@ def write_model(directory: Path) -> Path:
 
 
 def write_faults(file: Path, **faults: float) -> None:
-    """Say how the model fails from now on: ``seconds`` a call, shares ``failing`` and ``throttling``."""
+    """Say how the model fails from now on: ``seconds`` a call, shares ``failing`` and ``throttling``.
+
+    It refuses texts with the word poison, unless it is ``cured``.
+    """
     beside = file.with_suffix(".new")
     beside.write_text(json.dumps(faults))
     beside.replace(file)
@@ -118,6 +124,21 @@ def build(app: cdk.App) -> None:
     # What another system would see of it.
     heard = sqs.Queue(stack, "Heard", enforce_ssl=True)
     queue.topic.add_subscription(subscriptions.SqsSubscription(heard, raw_message_delivery=True))
+    failures = sqs.Queue(stack, "Failures", enforce_ssl=True)
+    queue.topic.add_subscription(
+        subscriptions.SqsSubscription(
+            failures,
+            raw_message_delivery=True,
+            filter_policy={"status": sns.SubscriptionFilter.string_filter(allowlist=["failed"])},
+        )
+    )
+    seen = sqs.Queue(stack, "Seen", enforce_ssl=True)
+    events.Rule(
+        stack,
+        "Ended",
+        event_pattern=events.EventPattern(source=["text-classification"]),
+        targets=[targets.SqsQueue(seen)],
+    )
     for output, value in {
         "ApiUrl": api.api_url,
         "BucketName": queue.artifacts.bucket.bucket_name,
@@ -126,6 +147,8 @@ def build(app: cdk.App) -> None:
         "DeadLetterQueueUrl": queue.dead_letter_queue.queue_url,
         "DeadLetterQueueArn": queue.dead_letter_queue.queue_arn,
         "HeardUrl": heard.queue_url,
+        "FailuresUrl": failures.queue_url,
+        "SeenUrl": seen.queue_url,
         "EndpointName": endpoint.endpoint_name,
         **{f"{name.capitalize()}FunctionName": each.function_name for name, each in queue.functions.items()},
     }.items():

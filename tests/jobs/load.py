@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -62,7 +62,7 @@ class Load:
 
     def duplicate(self, share: float, seed: int = 7) -> int:
         """Send further messages for some of the jobs and return how many."""
-        chosen = random.Random(seed).sample(self.job_ids, round(len(self.job_ids) * share))
+        chosen = random.Random(seed).sample(self.job_ids, round(len(self.job_ids) * share))  # noqa: S311
         sqs = boto3.client("sqs")
         for some in chunks(chosen, 10):
             entries: Any = [{"Id": job_id, "MessageBody": json.dumps({"job_id": job_id})} for job_id in some]
@@ -204,7 +204,7 @@ def _in_flight(stack: JobsStack) -> int:
     return int(answer["Attributes"]["ApproximateNumberOfMessagesNotVisible"])
 
 
-def mapping(stack: JobsStack, **changes: Any) -> Mapping[str, Any]:
+def mapping(stack: JobsStack, **changes: Any) -> Any:
     """Change the event source that calls the consumer with messages, and return what it is now."""
     client = boto3.client("lambda")
     (found,) = client.list_event_source_mappings(FunctionName=stack.outputs["ConsumeFunctionName"])[

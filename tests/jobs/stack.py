@@ -7,7 +7,6 @@ import json
 import os
 import ssl
 import sys
-import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -37,7 +36,7 @@ class JobsStack:
     outputs: Mapping[str, str]
     faults_file: Path
     session: boto3.Session = field(default_factory=boto3.Session)
-    local: threading.local = field(default_factory=threading.local)
+    connections: list[http.client.HTTPSConnection] = field(default_factory=list)
 
     def faults(self, **faults: float) -> None:
         write_faults(self.faults_file, **faults)
@@ -65,26 +64,24 @@ class JobsStack:
         assert credentials is not None
         SigV4Auth(credentials.get_frozen_credentials(), "execute-api", REGION).add_auth(request)
         headers = dict(request.headers.items())
-        for last in (False, True):
-            connection = self._connection(aws.netloc)
-            try:
-                connection.request(method, api.path, body=body, headers=headers)
-                response = connection.getresponse()
-                return Answer(response.status, dict(response.headers.items()), response.read())
-            except (ConnectionError, http.client.HTTPException):  # it was idle for too long
-                connection.close()
-                if last:
-                    raise
-        raise AssertionError
+        connection = self._connection(aws.netloc)
+        connection.request(method, api.path, body=body, headers=headers)
+        response = connection.getresponse()
+        answer = Answer(response.status, dict(response.headers.items()), response.read())
+        self.connections.append(connection)
+        return answer
 
     def _connection(self, host: str) -> http.client.HTTPSConnection:
-        """Return this thread's connection."""
-        with suppress(AttributeError):
-            kept: http.client.HTTPSConnection = self.local.connection
-            return kept
+        """Return a connection that nobody uses now."""
+        with suppress(IndexError):
+            return self.connections.pop()
         context = ssl.create_default_context(cafile=os.environ["AWS_CA_BUNDLE"])
-        self.local.connection = http.client.HTTPSConnection(host, context=context, timeout=60)
-        return self._connection(host)
+        return http.client.HTTPSConnection(host, context=context, timeout=60)
+
+    def close(self) -> None:
+        """Close the connections; new ones are made when they are needed."""
+        while self.connections:
+            self.connections.pop().close()
 
 
 def deploy_jobs(aws: LocalAws, directory: Path, **context: object) -> JobsStack:

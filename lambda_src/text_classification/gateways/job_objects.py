@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,18 @@ class JobObjects:
             return self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
         return call_service(get, self.budget)
+
+    def lines(self, key: str, etag: str) -> Iterator[bytes]:
+        """Return the lines of an object, read bit by bit.
+
+        Raises:
+            GatewayError: It cannot be read, or is no longer the one with this ETag.
+        """
+        # S3 tells the ETag in quotes, events without.
+        tag = etag.strip('"')
+        return call_service(
+            lambda: self.client.get_object(Bucket=self.bucket, Key=key, IfMatch=f'"{tag}"'), self.budget
+        )["Body"].iter_lines()
 
     def write(self, key: str, body: bytes, *, content_type: str = "application/json") -> None:
         """Write an object, over one that may be there. Raises GatewayError."""
