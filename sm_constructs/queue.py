@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
@@ -21,15 +20,9 @@ from constructs import Construct
 from sm_constructs._endpoint_environment import endpoint_environment
 from sm_constructs._function import function_problems
 from sm_constructs._function_settings import FunctionSettings
-from sm_constructs._job_store import (
-    DEAD_LETTER_RETENTION,
-    grant_table,
-    job_queues,
-    job_table,
-    job_topic,
-    read_queue,
-    read_stream,
-)
+from sm_constructs._job_functions import announce_function, bury_function, queue_function, submit_function
+from sm_constructs._job_store import DEAD_LETTER_RETENTION, grant_table, job_queues, job_table, job_topic, read_queue
+from sm_constructs._large_jobs import LargeJobs, large_job_problems
 from sm_constructs._validation import Problems
 from sm_constructs.endpoint.endpoint import Endpoint
 from sm_constructs.endpoint.variants import RealTime
@@ -41,7 +34,6 @@ _MEBIBYTE = 1024 * 1024
 _LONGEST_TIMEOUT_SECONDS = 900
 _SHORTEST_TIMEOUT_SECONDS = 10
 _SHARE_OF_A_CALL = 0.6  # of the consumer's time; a batch that the model refuses needs more than one
-_HELPER_TIMEOUT = Duration.seconds(60)
 
 
 class ClassificationQueue(Construct):
@@ -62,6 +54,8 @@ class ClassificationQueue(Construct):
             EventBridge of new objects for that.
         preprocessor: Finds the words of a text, for requests with ``"annotations": true``. When omitted: such
             requests are refused.
+        asynchronous_endpoint: Has the jobs that are too large for one call of ``endpoint``, which only files hold. Its
+            variant has ``inputs``, ``success_topic`` and ``error_topic``. When omitted: such jobs are refused.
         event_bus: Where it is said that jobs have ended, beside the topic. When omitted: the account's default bus.
         batch_size: The most messages that the consumer gets at once, 1 to 10,000; more than 10 need a
             ``batching_window``. When omitted: 10.
@@ -113,6 +107,7 @@ class ClassificationQueue(Construct):
         endpoint: sagemaker.IEndpoint,
         artifacts: ArtifactStore,
         preprocessor: TextPreprocessor | None = None,
+        asynchronous_endpoint: Endpoint | None = None,
         event_bus: events.IEventBus | None = None,
         batch_size: int = 10,
         batching_window: Duration | None = None,
@@ -138,6 +133,7 @@ class ClassificationQueue(Construct):
 
         problems = Problems()
         problems.extend(_batch_problems(batch_size, window))
+        problems.extend(large_job_problems(asynchronous_endpoint))
         problems.between("max_concurrency", max_concurrency, 2, 1000)
         problems.at_least("reserved_concurrent_executions", reserved_concurrent_executions, max_concurrency)
         problems.between("max_receive_count", max_receive_count, 2, 1000)
@@ -174,7 +170,7 @@ class ClassificationQueue(Construct):
         self.event_bus: events.IEventBus = event_bus or events.EventBus.from_event_bus_name(
             self, "DefaultBus", "default"
         )
-        self._settings = FunctionSettings(
+        settings = FunctionSettings(
             memory_size_mb=memory_size_mb,
             log_retention=log_retention,
             removal_policy=removal_policy,
@@ -182,13 +178,16 @@ class ClassificationQueue(Construct):
             encryption_key=encryption_key,
             lambda_platform=platform,
         )
-        self.consumer: lambda_.Function = self._settings.function(
+        large_jobs = LargeJobs.of(asynchronous_endpoint)
+        large_job_environment = large_jobs.environment if large_jobs else {}
+        self.consumer: lambda_.Function = settings.function(
             self,
             "ConsumeJobs",
             handler="consume_jobs",
             environment={
                 **self.environment,
                 **endpoint_environment(endpoint, preprocessor, timeout.to_seconds() * _SHARE_OF_A_CALL),
+                **large_job_environment,
                 "QUEUE_URL": self.queue.queue_url,
                 "MAX_RECEIVE_COUNT": str(max_receive_count),
                 "FIRST_PAUSE_SECONDS": str(pause.to_seconds()),
@@ -197,36 +196,23 @@ class ClassificationQueue(Construct):
             timeout=timeout,
             reserved_concurrent_executions=reserved_concurrent_executions,
         )
-        self.functions: dict[str, lambda_.Function] = {
-            "consume": self.consumer,
-            "queue": self._helper("QueueJobs", "queue_jobs", {"QUEUE_URL": self.queue.queue_url}),
-            "announce": self._helper(
-                "AnnounceJobs",
-                "announce_jobs",
-                {
-                    "TOPIC_ARN": self.topic.topic_arn,
-                    "EVENT_BUS_NAME": self.event_bus.event_bus_name,
-                    "BUCKET_NAME": artifacts.bucket.bucket_name,
-                },
-            ),
-            "bury": self._helper(
-                "BuryJobs",
-                "bury_jobs",
-                {
-                    "JOB_TABLE_NAME": self.job_table.table_name,
-                    "DEAD_LETTER_QUEUE_URL": self.dead_letter_queue.queue_url,
-                },
-            ),
-        }
-        self.functions["submit"] = self._settings.function(
-            self,
-            "SubmitFile",
-            handler="submit_file",
-            environment=self.environment,
-            timeout=Duration.seconds(_LONGEST_TIMEOUT_SECONDS),
+        self._grant_consumer(endpoint)
+        if large_jobs:
+            large_jobs.connect(self.queue, self.consumer)
+        read_queue(
+            self.queue,
+            self.consumer,
+            batch_size=batch_size,
+            batching_window=window,
+            max_concurrency=max_concurrency,
         )
-        self._grant(endpoint)
-        self._connect(batch_size, window, max_concurrency)
+        self.functions: Mapping[str, lambda_.Function] = {
+            "consume": self.consumer,
+            "queue": queue_function(self, settings),
+            "announce": announce_function(self, settings),
+            "bury": bury_function(self, settings),
+            "submit": submit_function(self, settings, large_job_environment),
+        }
 
     @property
     def environment(self) -> dict[str, str]:
@@ -262,13 +248,7 @@ class ClassificationQueue(Construct):
         key = self.queue.encryption_master_key
         return grant.combine(key.grant_encrypt_decrypt(grantee)) if key else grant
 
-    def _helper(self, construct_id: str, handler: str, environment: dict[str, str]) -> lambda_.Function:
-        return self._settings.function(
-            self, construct_id, handler=handler, environment=environment, timeout=_HELPER_TIMEOUT
-        )
-
-    def _grant(self, endpoint: sagemaker.IEndpoint) -> None:
-        """Allow each function what it does, beside reading the stream or the queue."""
+    def _grant_consumer(self, endpoint: sagemaker.IEndpoint) -> None:
         endpoint.grant_invoke(self.consumer)
         if self.preprocessor is not None:
             self.preprocessor.grant_invoke(self.consumer)
@@ -277,49 +257,6 @@ class ClassificationQueue(Construct):
         results = self.artifacts.results.under("jobs/")
         results.grant_get(self.consumer)
         results.grant_put(self.consumer)
-        self.queue.grant_send_messages(self.functions["queue"])
-        self.topic.grant_publish(self.functions["announce"])
-        self.event_bus.grant_put_events_to(self.functions["announce"])
-        self.grant_accept(self.functions["submit"])
-        # The last two are how Powertools remembers files that are submitted already.
-        grant_table(self.job_table, self.functions["submit"], "UpdateItem", "DeleteItem")
-        self.artifacts.jobs.under("incoming/").grant_get(self.functions["submit"])
-        self.artifacts.jobs.under("submitted/").grant_put(self.functions["submit"])
-        grant_table(self.job_table, self.functions["bury"], "BatchGetItem", "UpdateItem")
-        dead_letters = self.dead_letter_queue
-        dead_letters.grant(self.functions["bury"], "sqs:ReceiveMessage")
-        if dead_letters.encryption_master_key:
-            dead_letters.encryption_master_key.grant_decrypt(self.functions["bury"])
-
-    def _connect(self, batch_size: int, window: Duration, max_concurrency: int) -> None:
-        read_queue(
-            self.queue,
-            self.consumer,
-            batch_size=batch_size,
-            batching_window=window,
-            max_concurrency=max_concurrency,
-        )
-        read_stream(self.job_table, self.functions["queue"], event_name="INSERT", statuses=["queued"])
-        read_stream(self.job_table, self.functions["announce"], event_name="MODIFY", statuses=["succeeded", "failed"])
-        events.Rule(
-            self,
-            "LookAtDeadLetters",
-            schedule=events.Schedule.rate(Duration.minutes(1)),
-            targets=[targets.LambdaFunction(self.functions["bury"], retry_attempts=0)],
-        )
-        events.Rule(
-            self,
-            "Files",
-            event_pattern=events.EventPattern(
-                source=["aws.s3"],
-                detail_type=["Object Created"],
-                detail={
-                    "bucket": {"name": [self.artifacts.bucket.bucket_name]},
-                    "object": {"key": events.Match.prefix(self.artifacts.jobs.key("incoming/"))},
-                },
-            ),
-            targets=[targets.LambdaFunction(self.functions["submit"])],
-        )
 
 
 def _batch_problems(batch_size: int, window: Duration) -> Iterator[str]:

@@ -277,7 +277,7 @@ def test_lines_of_a_file_become_jobs_once_and_bad_lines_are_reported(jobs: JobsS
     s3, bucket = boto3.client("s3"), jobs.outputs["BucketName"]
     lines = [{"texts": ["you won a prize", "fine"]}, {"texts": []}, {"texts": ["这本书很好"]}]
     body = "\n".join(json.dumps(line) for line in lines) + "\n\nthis is no JSON\n"
-    version = s3.put_object(Bucket=bucket, Key="jobs/incoming/today/reviews.jsonl", Body=body.encode())["VersionId"]
+    etag = s3.put_object(Bucket=bucket, Key="jobs/incoming/today/reviews.jsonl", Body=body.encode())["ETag"]
 
     def reported() -> Any:
         found = s3.list_objects_v2(Bucket=bucket, Prefix="jobs/submitted/today/").get("Contents")
@@ -290,13 +290,39 @@ def test_lines_of_a_file_become_jobs_once_and_bad_lines_are_reported(jobs: JobsS
     assert [result["label"] for result in ended(jobs, first["job_id"])["results"]] == ["spam", "good"]
     assert len(ended(jobs, second["job_id"])["results"]) == 1
 
-    # The same event again, as EventBridge may send it.
-    etag = s3.head_object(Bucket=bucket, Key="jobs/incoming/today/reviews.jsonl")["ETag"].strip('"')
-    new = {"key": "jobs/incoming/today/reviews.jsonl", "etag": etag, "version-id": version}
-    before = boto3.client("dynamodb").scan(TableName=jobs.outputs["JobTableName"], Select="COUNT")["Count"]
-    again = boto3.client("lambda").invoke(
+    # The same event twice, as EventBridge may send it, and once more after its report was forgotten.
+    new = {"key": "jobs/incoming/today/reviews.jsonl", "etag": etag.strip('"'), "sequencer": "0042"}
+    reports = [_submit(jobs, new) for _ in range(2)]
+    table = boto3.resource("dynamodb").Table(jobs.outputs["JobTableName"])
+    items = table.scan()["Items"]
+    for item in items:
+        if str(item["job_id"]).startswith("submit-file"):
+            table.delete_item(Key={"job_id": item["job_id"]})
+    reports.append(_submit(jobs, new))
+    assert reports == [{"key": "jobs/submitted/today/reviews.jsonl", "jobs": 2, "problems": 2}] * 3
+    assert table.scan(Select="COUNT")["Count"] <= len(items)
+
+
+def _submit(jobs: JobsStack, new: dict[str, str]) -> Any:
+    """Tell the function of a new object, and return its report."""
+    answer = boto3.client("lambda").invoke(
         FunctionName=jobs.outputs["SubmitFunctionName"], Payload=json.dumps({"detail": {"object": new}})
     )
-    report = json.loads(again["Payload"].read())
-    assert (report["jobs"], report["problems"]) == (2, 2)
-    assert boto3.client("dynamodb").scan(TableName=jobs.outputs["JobTableName"], Select="COUNT")["Count"] == before
+    return json.loads(answer["Payload"].read())
+
+
+def test_a_job_that_is_too_large_for_one_call_goes_through_the_asynchronous_endpoint(jobs: JobsStack) -> None:
+    s3, bucket = boto3.client("s3"), jobs.outputs["BucketName"]
+    texts = [f"{number} {'won a prize' if number % 2 else 'fine'} ".ljust(10_000, "x") for number in range(700)]
+    lines = [{"texts": texts}, {"texts": [*texts, POISON]}]
+    body = "\n".join(json.dumps(line) for line in lines)  # 7 MB each
+    s3.put_object(Bucket=bucket, Key="jobs/incoming/large.jsonl", Body=body.encode())
+
+    def reported() -> Any:
+        found = s3.list_objects_v2(Bucket=bucket, Prefix="jobs/submitted/large.jsonl").get("Contents")
+        return found and s3.get_object(Bucket=bucket, Key=found[0]["Key"])["Body"].read().splitlines()
+
+    good, bad = [json.loads(line)["job_id"] for line in eventually(reported, seconds=60)]
+    labels = [result["label"] for result in ended(jobs, good)["results"]]
+    assert labels == ["good", "spam"] * 350
+    assert "this text cannot be classified" in ended(jobs, bad, "failed")["error"]

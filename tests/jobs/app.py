@@ -27,6 +27,7 @@ from sm_constructs import (
     RealTime,
     TextPreprocessor,
 )
+from sm_constructs.endpoint import Asynchronous
 
 INFERENCE = """
 import json, os, random, time
@@ -95,12 +96,27 @@ def build(app: cdk.App) -> None:
         variant=RealTime(instance_type="ml.m5.large", instance_count=int(context("instances") or 2)),
     )
     preprocessor = TextPreprocessor(stack, "Preprocessor", removal_policy=destroy, lambda_platform=platform)
+    artifacts = ArtifactStore(stack, "Artifacts", removal_policy=destroy)
+    large = Endpoint(
+        stack,
+        "LargeEndpoint",
+        model=model,
+        variant=Asynchronous(
+            instance_type="ml.m5.large",
+            instance_count=1,
+            inputs=artifacts.jobs.under("large/"),
+            output=artifacts.results.under("large/"),
+            success_topic=sns.Topic(stack, "LargeDone"),
+            error_topic=sns.Topic(stack, "LargeFailed"),
+        ),
+    )
     queue = ClassificationQueue(
         stack,
         "Queue",
         endpoint=endpoint,
-        artifacts=ArtifactStore(stack, "Artifacts", removal_policy=destroy),
+        artifacts=artifacts,
         preprocessor=preprocessor,
+        asynchronous_endpoint=large,
         max_concurrency=int(context("concurrency") or 2),
         batch_size=int(context("batch_size") or 10),
         max_receive_count=int(context("max_receive_count") or 5),

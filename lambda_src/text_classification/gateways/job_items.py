@@ -65,6 +65,8 @@ class Ending:
         problem: Why it failed, or this try did.
         result_key: Where its results are.
         model_version: The model that made them.
+        claim: Who has it from now on, where it is somebody else.
+        free_at: When it is free again. None: never once it succeeded, and else at once.
     """
 
     job_id: str
@@ -73,6 +75,8 @@ class Ending:
     problem: str | None = None
     result_key: str | None = None
     model_version: str | None = None
+    claim: str | None = None
+    free_at: int | None = None
 
 
 def item(job: Job) -> dict[str, Any]:
@@ -91,7 +95,7 @@ def job_of(attributes: Mapping[str, Any]) -> Job:
 def values_of(ending: Ending) -> dict[str, str | int]:
     values: dict[str, str | int] = {name: value for name, value in asdict(ending).items() if value is not None}
     del values["job_id"]
-    return values | {"free_at": NEVER if ending.job_status == "succeeded" else 0}
+    return {"free_at": NEVER if ending.job_status == "succeeded" else 0, **values}
 
 
 def attribute(name: str, value: str | int) -> dict[str, str]:

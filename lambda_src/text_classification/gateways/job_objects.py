@@ -13,6 +13,7 @@ from text_classification.gateways.calls import TimeBudget, call_service
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+_CHUNK_BYTES = 1024 * 1024  # by botocore's 1 KB, a line of some MB takes minutes
 _EXISTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 
 
@@ -48,7 +49,7 @@ class JobObjects:
         tag = etag.strip('"')
         return call_service(
             lambda: self.client.get_object(Bucket=self.bucket, Key=key, IfMatch=f'"{tag}"'), self.budget
-        )["Body"].iter_lines()
+        )["Body"].iter_lines(chunk_size=_CHUNK_BYTES)
 
     def write(self, key: str, body: bytes, *, content_type: str = "application/json") -> None:
         """Write an object, over one that may be there. Raises GatewayError."""

@@ -93,9 +93,10 @@ class JobTable:
 
     def end(self, endings: Sequence[Ending], *, claim: str) -> set[str]:
         """Say what became of claimed jobs; return those whose claim still held. Raises GatewayError."""
-        condition = {":claimed": {"S": claim}}
+        condition = {":claimed": {"S": claim}, ":running": {"S": "running"}}
+        held = "claim = :claimed AND job_status = :running"
         return self._write_those_that_hold(
-            {each.job_id: self._update(each.job_id, values_of(each), "claim = :claimed", condition) for each in endings}
+            {each.job_id: self._update(each.job_id, values_of(each), held, condition) for each in endings}
         )
 
     def bury(self, problems: Mapping[str, str], *, now: int, updated_at: str) -> set[str]:

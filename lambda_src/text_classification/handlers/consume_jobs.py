@@ -11,14 +11,16 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes import SQSEvent
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
+from text_classification.gateways.asynchronous_endpoint import notification_in
 from text_classification.gateways.errors import GatewayError
 from text_classification.gateways.job_queue import job_id_of
 from text_classification.handlers.classify import gateways
-from text_classification.handlers.job_gateways import job_objects, job_queue, job_table
+from text_classification.handlers.job_gateways import asynchronous_endpoint, job_objects, job_queue, job_table
 from text_classification.handlers.telemetry import logger, metrics, tracer
 from text_classification.logic.job_batch import Consumer
 from text_classification.logic.job_messages import Message, Retries, consume
 from text_classification.logic.job_results import ResultKeeper
+from text_classification.logic.large_jobs import LargeJobs
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -35,6 +37,8 @@ _retries = Retries(
     max_receive_count=int(os.environ["MAX_RECEIVE_COUNT"]),
     first_pause_seconds=int(os.environ["FIRST_PAUSE_SECONDS"]),
 )
+_endpoint = asynchronous_endpoint(os.environ)
+_large_jobs = LargeJobs(endpoint=_endpoint, table=_table, objects=_objects, keeper=_keeper) if _endpoint else None
 _processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
@@ -53,6 +57,7 @@ def _consumer(context: LambdaContext) -> Consumer:
         remaining_seconds=lambda: context.get_remaining_time_in_millis() / 1000,
         call_seconds=float(os.environ["ENDPOINT_TIMEOUT_SECONDS"]) + _RESERVE_SECONDS,
         max_payload_bytes=int(os.environ["MAX_PAYLOAD_BYTES"]),
+        large_jobs=_large_jobs,
     )
 
 
@@ -67,6 +72,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
             receipt=record.receipt_handle,
             receive_count=int(record.attributes.approximate_receive_count or 1),
             job_id=job_id_of(record.body),
+            notification=notification_in(record.body),
         )
         for record in SQSEvent(event).records
     ]

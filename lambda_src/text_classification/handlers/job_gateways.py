@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import boto3
 
+from text_classification.gateways.asynchronous_endpoint import AsynchronousEndpoint
 from text_classification.gateways.calls import TimeBudget
 from text_classification.gateways.job_objects import JobObjects
 from text_classification.gateways.job_queue import JobQueue
@@ -31,3 +32,17 @@ def job_queue(environment: Mapping[str, str], variable: str = "QUEUE_URL") -> Jo
     """Return the queue whose URL is in the environment."""
     client = boto3.client("sqs", config=BUDGET.client_config())
     return JobQueue(client=client, queue_url=environment[variable], budget=BUDGET)
+
+
+def asynchronous_endpoint(environment: Mapping[str, str]) -> AsynchronousEndpoint | None:
+    """Return the endpoint that ``ASYNCHRONOUS_ENDPOINT_NAME`` names, with inputs under ``ASYNCHRONOUS_INPUTS_URL``."""
+    name = environment.get("ASYNCHRONOUS_ENDPOINT_NAME")
+    if name is None:
+        return None
+    return AsynchronousEndpoint(
+        client=boto3.client("sagemaker-runtime", config=BUDGET.client_config()),
+        s3=boto3.client("s3", config=BUDGET.client_config()),
+        endpoint_name=name,
+        inputs_url=environment["ASYNCHRONOUS_INPUTS_URL"],
+        budget=BUDGET,
+    )

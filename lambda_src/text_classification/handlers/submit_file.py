@@ -29,6 +29,7 @@ _submitter = FileSubmitter(
     objects=job_objects(os.environ),
     retention_seconds=int(os.environ["JOB_RETENTION_SECONDS"]),
     annotated_languages=tuple(os.environ["ANNOTATED_LANGUAGES"].split()),  # type: ignore[arg-type]  # from synth
+    large_jobs="ASYNCHRONOUS_ENDPOINT_NAME" in os.environ,
 )
 # In the table of jobs, under keys that no job has; without a status, so that its stream is not looked at for them.
 _files = DynamoDBPersistenceLayer(
@@ -65,7 +66,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | N
     """
     _config.register_lambda_context(context)
     new = EventBridgeEvent(event).detail["object"]
-    file = {"key": new["key"], "etag": new["etag"], "version": new.get("version-id") or new["etag"]}
+    file = {"key": new["key"], "etag": new["etag"], "sequencer": new["sequencer"]}
     try:
         report: dict[str, Any] = _submit(file=file)
     except IdempotencyAlreadyInProgressError:

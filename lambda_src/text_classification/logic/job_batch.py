@@ -23,42 +23,11 @@ from text_classification.logic.classification import (
     languages_of,
     start_annotating,
 )
+from text_classification.logic.job_outcomes import Again, Done, Outcome, Outcomes, Refused
 from text_classification.logic.job_results import JobResults, ResultKeeper, results_of
-from text_classification.logic.jobs import timestamp
-from text_classification.logic.requests import ClassificationRequest, InvalidRequestError, parse_classification
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Done:
-    """The job has its results."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Again:
-    """The job did not get its results now, and may later.
-
-    Args:
-        problem: Why not. None: another consumer has it.
-        seconds: When to try again. None: the later the more often it was tried.
-    """
-
-    problem: str | None
-    seconds: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Refused:
-    """The job can never get results.
-
-    Args:
-        problem: Why not. It may quote the caller's text.
-    """
-
-    problem: str
-
-
-Outcome = Done | Again | Refused
-Outcomes = Mapping[str, Outcome]
+from text_classification.logic.jobs import request_of, timestamp
+from text_classification.logic.large_jobs import LargeJobs
+from text_classification.logic.requests import ClassificationRequest, InvalidRequestError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +38,8 @@ class _Work:
     payload_bytes: int = field(init=False)
 
     def __post_init__(self) -> None:
-        size = sum(len(json.dumps(text, ensure_ascii=False).encode()) + len(", ") for text in self.request.texts)
+        payload = json.dumps({"texts": self.request.texts}, ensure_ascii=False)
+        size = len(payload.encode())
         object.__setattr__(self, "payload_bytes", size)
 
 
@@ -87,6 +57,7 @@ class Consumer:
         remaining_seconds: Tells how long this invocation may still run.
         call_seconds: What must remain of that for a call of the model and for keeping its results.
         max_payload_bytes: The most that the endpoint takes in one call.
+        large_jobs: Has an endpoint for jobs that are larger than that. None: there is none, and they are refused.
     """
 
     table: JobTable
@@ -98,6 +69,7 @@ class Consumer:
     remaining_seconds: Callable[[], float]
     call_seconds: float
     max_payload_bytes: int
+    large_jobs: LargeJobs | None
 
     def work_on(self, receive_counts: Mapping[str, int]) -> Outcomes:
         """Return for each job what became of it. What is not done or refused already is not written down.
@@ -123,7 +95,8 @@ class Consumer:
         work, unusable = self._load(claimed)
         outcomes |= {**taken, **unusable}
         for group in self._groups(work):
-            outcomes |= self._classify(group)
+            large = group[0].payload_bytes > self.max_payload_bytes
+            outcomes |= self._hand_over(group[0]) if large else self._classify(group)
         return outcomes
 
     def _claim(self, jobs: Mapping[str, Job]) -> tuple[list[Job], Outcomes]:
@@ -143,8 +116,7 @@ class Consumer:
         outcomes: dict[str, Outcome] = {}
         for job in jobs:
             try:
-                body = job.request.encode() if job.request else self.objects.read(str(job.request_key))
-                request = parse_classification(body)
+                request = request_of(job, self.objects)
                 languages = languages_of(request)
                 check_annotations(request, languages, self.annotators)
             except InvalidRequestError as error:
@@ -158,11 +130,11 @@ class Consumer:
     def _groups(self, work: Iterable[_Work]) -> Iterator[list[_Work]]:
         """Yield jobs that fit into one call together; mostly that is all of them."""
         group: list[_Work] = []
-        size = overhead = len('{"texts": []}')
+        size = 0
         for each in work:
             if group and size + each.payload_bytes > self.max_payload_bytes:
                 yield group
-                group, size = [], overhead
+                group, size = [], 0
             group.append(each)
             size += each.payload_bytes
         if group:
@@ -185,6 +157,13 @@ class Consumer:
                 return {each.job_id: Again(problem=str(error)) for each in group}
             results, outcomes = _results(group, answer, annotations)
         return {**outcomes, **self._keep(results, {each.job_id: each.request.texts for each in group})}
+
+    def _hand_over(self, work: _Work) -> Outcomes:
+        """Let the asynchronous endpoint have a job that is too large for one call."""
+        if self.large_jobs is not None:
+            return {work.job_id: self.large_jobs.hand_over(work.job_id, work.request.texts, claim=self.claim)}
+        problem = f"its texts take {work.payload_bytes:,} bytes: the endpoint takes at most {self.max_payload_bytes:,}"
+        return {work.job_id: Refused(problem=problem)}
 
     def _annotate(self, work: _Work, threads: Executor) -> Callable[[], Mapping[int, Annotation]]:
         return start_annotating(work.request, work.languages, self.annotators, threads)

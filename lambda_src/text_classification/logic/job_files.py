@@ -14,7 +14,7 @@ from text_classification.gateways.job_objects import JobObjects
 from text_classification.gateways.job_table import JobTable, chunks
 from text_classification.logic.classification import check_annotations, languages_of
 from text_classification.logic.jobs import Submission, derived_job_id
-from text_classification.logic.requests import InvalidRequestError, parse_classification
+from text_classification.logic.requests import InvalidRequestError, parse_classification, parse_large_job
 
 INCOMING_PREFIX = "jobs/incoming/"
 SUBMITTED_PREFIX = "jobs/submitted/"
@@ -30,12 +30,12 @@ class JobFile:
     Args:
         key: Its key, under :data:`INCOMING_PREFIX`.
         etag: What tells it from others of that key.
-        version: What tells it from the same put there again.
+        sequencer: What tells it from the same put there again: each has its own, and a repeated event has the same.
     """
 
     key: str
     etag: str
-    version: str
+    sequencer: str
 
     @property
     def report_key(self) -> str:
@@ -43,7 +43,7 @@ class JobFile:
 
     def job_id(self, line: int) -> str:
         """Return the id of a line's job: the same however often the file is read."""
-        return derived_job_id("s3", self.key, self.version, str(line))
+        return derived_job_id("s3", self.key, self.sequencer, str(line))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,12 +70,14 @@ class FileSubmitter:
         objects: The files, and their reports.
         retention_seconds: How long a job is remembered.
         annotated_languages: The languages that annotations may be asked for in.
+        large_jobs: Whether lines may be larger than what is answered at once.
     """
 
     table: JobTable
     objects: JobObjects
     retention_seconds: int
     annotated_languages: Collection[Language]
+    large_jobs: bool
 
     def submit(self, file: JobFile) -> Report:
         """Make jobs of a file's lines, those that are not made yet, and write a report beside it.
@@ -107,7 +109,7 @@ class FileSubmitter:
 
     def _job(self, file: JobFile, number: int, line: bytes) -> Job | str:
         try:
-            request = parse_classification(line)
+            request = parse_large_job(line) if self.large_jobs else parse_classification(line)
             check_annotations(request, languages_of(request), self.annotated_languages)
         except InvalidRequestError as error:
             return str(error)

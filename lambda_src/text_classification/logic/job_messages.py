@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from text_classification.gateways.asynchronous_endpoint import Notification
 from text_classification.gateways.job_items import Ending
 from text_classification.gateways.job_queue import JobQueue
 from text_classification.gateways.job_table import JobTable
-from text_classification.logic.job_batch import Again, Consumer, Done, Outcome, Outcomes, Refused
+from text_classification.logic.job_batch import Consumer
+from text_classification.logic.job_outcomes import Again, Done, Outcome, Outcomes, Refused
 from text_classification.logic.jobs import timestamp
 
 MAX_PROBLEM = 500
@@ -29,12 +31,14 @@ class Message:
         receipt: What it is shown again by.
         receive_count: How often it was handed out.
         job_id: The job that it names. None: it names none.
+        notification: What an asynchronous endpoint says of a job. None: it is not about that.
     """
 
     message_id: str
     receipt: str
     receive_count: int
     job_id: str | None
+    notification: Notification | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,12 +74,18 @@ def consume(messages: Sequence[Message], *, consumer: Consumer, queue: JobQueue,
             receive_counts[message.job_id] = max(receive_counts[message.job_id], message.receive_count)
     outcomes = consumer.work_on(receive_counts) if receive_counts else {}
     _write_down(outcomes, receive_counts, consumer.table, consumer.claim, retries)
-    staying = [message for message in messages if not isinstance(_outcome(message, outcomes), Done)]
-    queue.delay({each.receipt: _pause(_outcome(each, outcomes), each.receive_count, retries) for each in staying})
+    staying = {
+        message: outcome
+        for message in messages
+        if not isinstance(outcome := _outcome(message, outcomes, consumer), Done)
+    }
+    queue.delay({each.receipt: _pause(outcome, each.receive_count, retries) for each, outcome in staying.items()})
     return {message.message_id for message in staying}
 
 
-def _outcome(message: Message, outcomes: Outcomes) -> Outcome:
+def _outcome(message: Message, outcomes: Outcomes, consumer: Consumer) -> Outcome:
+    if message.notification and consumer.large_jobs:
+        return consumer.large_jobs.finish(message.notification)
     return outcomes[message.job_id] if message.job_id else Refused(problem="the message names no job")
 
 
@@ -105,8 +115,7 @@ def _write_down(
         for last in [receive_counts[job_id] >= retries.max_receive_count]
         if not isinstance(outcome, Done) and outcome.problem
     ]
-    if endings:
-        table.end(endings, claim=claim)
+    table.end(endings, claim=claim)
 
 
 def bury(*, table: JobTable, dead_letters: JobQueue, time_left: Callable[[], bool]) -> set[str]:

@@ -13,7 +13,7 @@ from typing import Any
 from text_classification.gateways.job_items import Job
 from text_classification.gateways.job_objects import JobObjects
 from text_classification.gateways.job_table import JobTable
-from text_classification.logic.requests import ClassificationRequest, InvalidRequestError
+from text_classification.logic.requests import ClassificationRequest, InvalidRequestError, parse_large_job
 
 REQUESTS_PREFIX = "jobs/requests/"
 RESULTS_PREFIX = "results/jobs/"
@@ -98,6 +98,16 @@ def submit(submission: Submission, *, table: JobTable, objects: JobObjects) -> J
     if existing.request_hash != job.request_hash:
         raise ConflictError("the Idempotency-Key was used for another body before: send a new key with a new body")
     return existing
+
+
+def request_of(job: Job, objects: JobObjects) -> ClassificationRequest:
+    """Return the request of a job.
+
+    Raises:
+        InvalidRequestError: It is none, by the rules of today.
+        GatewayError: It cannot be read.
+    """
+    return parse_large_job(job.request.encode() if job.request else objects.read(str(job.request_key)))
 
 
 def keyed_job_id(caller: str, key: str) -> str:
