@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 
 from sm_constructs._function_settings import FunctionSettings
@@ -46,7 +47,10 @@ def announce_function(queue: ClassificationQueue, settings: FunctionSettings) ->
     function = settings.function(
         queue, "AnnounceJobs", handler="announce_jobs", environment=environment, timeout=_TIMEOUT
     )
-    queue.topic.grant_publish(function)
+    # Not the topic's own grant: it would name AWS's key, whose policy lets everybody in who may publish.
+    iam.Grant.add_to_principal(grantee=function, actions=["sns:Publish"], resource_arns=[queue.topic.topic_arn])
+    if settings.encryption_key:
+        settings.encryption_key.grant(function, "kms:Decrypt", "kms:GenerateDataKey*")
     queue.event_bus.grant_put_events_to(function)
     read_stream(queue.job_table, function, event_name="MODIFY", statuses=["succeeded", "failed"])
     return function

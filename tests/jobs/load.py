@@ -15,7 +15,6 @@ from typing import Any
 
 import boto3
 import psutil
-from text_classification.gateways.job_table import chunks
 
 from tests.jobs.stack import JobsStack
 
@@ -64,7 +63,8 @@ class Load:
         """Send further messages for some of the jobs and return how many."""
         chosen = random.Random(seed).sample(self.job_ids, round(len(self.job_ids) * share))  # noqa: S311
         sqs = boto3.client("sqs")
-        for some in chunks(chosen, 10):
+        for first in range(0, len(chosen), 10):
+            some = chosen[first : first + 10]
             entries: Any = [{"Id": job_id, "MessageBody": json.dumps({"job_id": job_id})} for job_id in some]
             assert not sqs.send_message_batch(QueueUrl=self.stack.outputs["QueueUrl"], Entries=entries).get("Failed")
         return len(chosen)
