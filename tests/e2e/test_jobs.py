@@ -23,7 +23,7 @@ pytestmark = pytest.mark.e2e
 def deployed(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> JobsStack:
     stack = deploy_jobs(local_aws, tmp_path_factory.mktemp("jobs"))
     # Shorter than on AWS, where it is six times the function's timeout: a killed consumer's messages come back sooner.
-    boto3.client("sqs").set_queue_attributes(QueueUrl=stack.outputs["QueueUrl"], Attributes={"VisibilityTimeout": "22"})
+    boto3.client("sqs").set_queue_attributes(QueueUrl=stack.outputs["QueueUrl"], Attributes={"VisibilityTimeout": "32"})
     return stack
 
 
@@ -260,7 +260,7 @@ def test_a_job_that_kills_its_consumer_in_each_try_has_failed_and_says_why(jobs:
         eventually(dies, seconds=240)
     finally:
         boto3.client("sqs").set_queue_attributes(
-            QueueUrl=jobs.outputs["QueueUrl"], Attributes={"VisibilityTimeout": "22"}
+            QueueUrl=jobs.outputs["QueueUrl"], Attributes={"VisibilityTimeout": "32"}
         )
 
     # A schedule calls it each minute, too.

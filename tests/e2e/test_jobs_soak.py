@@ -16,8 +16,8 @@ pytestmark = pytest.mark.e2e
 
 def test_each_of_500_jobs_has_one_result_or_a_reason_whatever_goes_wrong(local_aws: LocalAws, tmp_path: Path) -> None:
     stack = deploy_jobs(local_aws, tmp_path)
-    queue = {"QueueUrl": stack.outputs["QueueUrl"], "Attributes": {"VisibilityTimeout": "22"}}
-    boto3.client("sqs").set_queue_attributes(**queue)  # not 120 s, for the killed consumers' messages
+    queue = {"QueueUrl": stack.outputs["QueueUrl"], "Attributes": {"VisibilityTimeout": "32"}}
+    boto3.client("sqs").set_queue_attributes(**queue)  # not 180 s, for the killed consumers' messages
     load = Load(stack)
     stack.faults(failing=0.2, throttling=0.05)
     with killing_consumers(stack, pauses=[2, 3]) as killed:

@@ -46,14 +46,19 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--measured-jobs", type=int, default=500)
     parser.add_argument("--outage-seconds", type=float, default=60)
+    parser.add_argument("--only", choices=["measure", "outage", "soak"])
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory, running_local_aws(Path(directory) / "aws") as aws:
         stack = deploy_jobs(aws, Path(directory), concurrency=4, instances=4, max_receive_count=8, first_retry_pause=2)
-        measure(stack, arguments.measured_jobs)
-        accepted, seconds = outage(stack, arguments.outage_seconds, jobs_a_second=5)
-        print(f"endpoint down for {arguments.outage_seconds:.0f} s: {accepted} jobs accepted meanwhile,")
-        print(f"the last of them done {seconds:.0f} s after it was up again", flush=True)
-        soak(stack, arguments.jobs)
+        if arguments.only in (None, "measure"):
+            measure(stack, arguments.measured_jobs)
+        if arguments.only in (None, "outage"):
+            accepted, seconds = outage(stack, arguments.outage_seconds, jobs_a_second=5)
+            print(f"endpoint down for {arguments.outage_seconds:.0f} s: {accepted} jobs accepted meanwhile,")
+            print(f"the last of them done {seconds:.0f} s after it was up again", flush=True)
+        if arguments.only in (None, "soak"):
+            soak(stack, arguments.jobs)
+        stack.close()
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def build(app: cdk.App) -> None:
         max_receive_count=int(context("max_receive_count") or 5),
         first_retry_pause=cdk.Duration.seconds(int(context("first_retry_pause") or 1)),
         # A function's first call on a busy machine takes seconds.
-        timeout=cdk.Duration.seconds(20),
+        timeout=cdk.Duration.seconds(30),
         removal_policy=destroy,
         lambda_platform=platform,
     )

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import boto3
 import psutil
@@ -35,11 +36,13 @@ class Load:
         stack: Where.
         good: The numbers of jobs that can succeed, by id.
         poison: The numbers of those that cannot.
+        key: What their idempotency keys begin with.
     """
 
     stack: JobsStack
     good: dict[str, int] = field(default_factory=dict)
     poison: dict[str, int] = field(default_factory=dict)
+    key: str = field(default_factory=lambda: uuid4().hex)
 
     @property
     def job_ids(self) -> list[str]:
@@ -52,7 +55,7 @@ class Load:
 
         def post(number: int) -> None:
             poison = number % every == every - 1
-            answer = self.stack.post({"texts": [text(number, poison=poison)]}, Idempotency_Key=f"{id(self)}-{number}")
+            answer = self.stack.post({"texts": [text(number, poison=poison)]}, Idempotency_Key=f"{self.key}-{number}")
             assert answer.status == 202, answer.body
             (self.poison if poison else self.good)[answer.json["job_id"]] = number
 

@@ -64,10 +64,22 @@ class JobsStack:
         assert credentials is not None
         SigV4Auth(credentials.get_frozen_credentials(), "execute-api", REGION).add_auth(request)
         headers = dict(request.headers.items())
-        connection = self._connection(aws.netloc)
-        connection.request(method, api.path, body=body, headers=headers)
-        response = connection.getresponse()
-        answer = Answer(response.status, dict(response.headers.items()), response.read())
+        try:
+            return self._sent(self._connection(aws.netloc), method, api.path, body, headers)
+        except (OSError, http.client.HTTPException):  # the connection was idle for too long
+            self.close()
+            return self._sent(self._connection(aws.netloc), method, api.path, body, headers)
+
+    def _sent(
+        self, connection: http.client.HTTPSConnection, method: str, path: str, body: bytes, headers: Mapping[str, str]
+    ) -> Answer:
+        try:
+            connection.request(method, path, body=body, headers=dict(headers))
+            response = connection.getresponse()
+            answer = Answer(response.status, dict(response.headers.items()), response.read())
+        except BaseException:
+            connection.close()
+            raise
         self.connections.append(connection)
         return answer
 
