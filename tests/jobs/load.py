@@ -21,6 +21,7 @@ from tests.jobs.stack import JobsStack
 
 POISON = "this is poison"
 _THREADS = 4
+_ATTEMPTS = 10
 
 
 def text(number: int, *, poison: bool = False) -> str:
@@ -55,7 +56,11 @@ class Load:
 
         def post(number: int) -> None:
             poison = number % every == every - 1
-            answer = self.stack.post({"texts": [text(number, poison=poison)]}, Idempotency_Key=f"{self.key}-{number}")
+            body, key = {"texts": [text(number, poison=poison)]}, f"{self.key}-{number}"
+            for _ in range(_ATTEMPTS):  # as a client does on a busy machine: under its key it is one job
+                answer = self.stack.post(body, Idempotency_Key=key)
+                if answer.status not in (502, 503, 504):
+                    break
             assert answer.status == 202, answer.body
             (self.poison if poison else self.good)[answer.json["job_id"]] = number
 
