@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from aws_cdk import aws_sagemaker as sagemaker
 
+from sm_constructs.endpoint.endpoint import Endpoint
+from sm_constructs.endpoint.variants import RealTime
 from sm_constructs.preprocessing import TextPreprocessor
+
+_MEBIBYTE = 1024 * 1024
 
 
 def endpoint_environment(
@@ -20,3 +24,9 @@ def endpoint_environment(
             for language, function in functions.items()
         },
     }
+
+
+def max_payload_bytes(endpoint: sagemaker.IEndpoint) -> int:
+    """Return what one call may send: 6 MB, serverless 4 MB; of an endpoint made elsewhere the kind is not known."""
+    real_time = isinstance(endpoint, Endpoint) and all(isinstance(each, RealTime) for each in endpoint.variants)
+    return (6 if real_time else 4) * _MEBIBYTE

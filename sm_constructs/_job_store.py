@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
@@ -133,3 +135,14 @@ def read_queue(
     )
     grant.apply_before(mapping)
     return mapping
+
+
+def batch_problems(batch_size: int, window: Duration) -> Iterator[str]:
+    """Yield what Lambda would say: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-parameters.html."""
+    seconds = window.to_seconds(integral=False)
+    if seconds not in range(301):
+        yield f"batching_window is {seconds:g} seconds: must be whole seconds from 0 to 300"
+    if not 1 <= batch_size <= 10_000:
+        yield f"batch_size is {batch_size}: must be from 1 to 10000"
+    elif batch_size > 10 and not seconds:
+        yield f"batch_size is {batch_size} without a batching_window: must be at most 10, or pass a window of a second"

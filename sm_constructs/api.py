@@ -16,6 +16,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
+from sm_constructs._access_log import ACCESS_LOG
 from sm_constructs._endpoint_environment import endpoint_environment
 from sm_constructs._function import function_problems
 from sm_constructs._function_settings import FunctionSettings
@@ -33,28 +34,6 @@ _LONGEST_TIMEOUT_SECONDS = 28
 _INTEGRATION_TIMEOUT_SECONDS = 29
 
 _STAGE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
-
-# Both ids find a request again, in the functions' logs and with AWS's support.
-_ACCESS_LOG = {
-    "requestId": "$context.requestId",
-    "extendedRequestId": "$context.extendedRequestId",
-    "xrayTraceId": "$context.xrayTraceId",
-    "requestTime": "$context.requestTime",
-    "caller": "$context.identity.caller",
-    "user": "$context.identity.user",
-    "ip": "$context.identity.sourceIp",
-    "userAgent": "$context.identity.userAgent",
-    "httpMethod": "$context.httpMethod",
-    "resourcePath": "$context.resourcePath",
-    "protocol": "$context.protocol",
-    "status": "$context.status",
-    "errorType": "$context.error.responseType",
-    "errorMessage": "$context.error.message",
-    "integrationStatus": "$context.integration.status",
-    "integrationLatency": "$context.integration.latency",
-    "responseLatency": "$context.responseLatency",
-    "responseLength": "$context.responseLength",
-}
 
 
 class ClassificationApi(Construct):
@@ -225,7 +204,7 @@ class ClassificationApi(Construct):
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             deploy_options=apigateway.StageOptions(
                 access_log_destination=apigateway.LogGroupLogDestination(access_logs),
-                access_log_format=apigateway.AccessLogFormat.custom(json.dumps(_ACCESS_LOG)),
+                access_log_format=apigateway.AccessLogFormat.custom(json.dumps(ACCESS_LOG)),
                 data_trace_enabled=False,  # it would log texts
                 logging_level=apigateway.MethodLoggingLevel.ERROR,
                 stage_name=stage_name,

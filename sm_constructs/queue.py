@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
@@ -17,20 +17,26 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from sm_constructs._endpoint_environment import endpoint_environment
+from sm_constructs._endpoint_environment import endpoint_environment, max_payload_bytes
 from sm_constructs._function import function_problems
 from sm_constructs._function_settings import FunctionSettings
 from sm_constructs._job_functions import announce_function, bury_function, queue_function, submit_function
-from sm_constructs._job_store import DEAD_LETTER_RETENTION, grant_table, job_queues, job_table, job_topic, read_queue
+from sm_constructs._job_store import (
+    DEAD_LETTER_RETENTION,
+    batch_problems,
+    grant_table,
+    job_queues,
+    job_table,
+    job_topic,
+    read_queue,
+)
 from sm_constructs._large_jobs import LargeJobs, large_job_problems
 from sm_constructs._validation import Problems
 from sm_constructs.endpoint.endpoint import Endpoint
-from sm_constructs.endpoint.variants import RealTime
 from sm_constructs.lambda_platform import LambdaPlatform
 from sm_constructs.preprocessing import TextPreprocessor
 from sm_constructs.storage import ArtifactStore
 
-_MEBIBYTE = 1024 * 1024
 _LONGEST_TIMEOUT_SECONDS = 900
 _SHORTEST_TIMEOUT_SECONDS = 10
 _SHARE_OF_A_CALL = 0.6  # of the consumer's time; a batch that the model refuses needs more than one
@@ -132,7 +138,7 @@ class ClassificationQueue(Construct):
         platform = lambda_platform or LambdaPlatform()
 
         problems = Problems()
-        problems.extend(_batch_problems(batch_size, window))
+        problems.extend(batch_problems(batch_size, window))
         problems.extend(large_job_problems(asynchronous_endpoint))
         problems.between("max_concurrency", max_concurrency, 2, 1000)
         problems.at_least("reserved_concurrent_executions", reserved_concurrent_executions, max_concurrency)
@@ -191,7 +197,7 @@ class ClassificationQueue(Construct):
                 "QUEUE_URL": self.queue.queue_url,
                 "MAX_RECEIVE_COUNT": str(max_receive_count),
                 "FIRST_PAUSE_SECONDS": str(pause.to_seconds()),
-                "MAX_PAYLOAD_BYTES": str(_max_payload_bytes(endpoint)),
+                "MAX_PAYLOAD_BYTES": str(max_payload_bytes(endpoint)),
             },
             timeout=timeout,
             reserved_concurrent_executions=reserved_concurrent_executions,
@@ -257,20 +263,3 @@ class ClassificationQueue(Construct):
         results = self.artifacts.results.under("jobs/")
         results.grant_get(self.consumer)
         results.grant_put(self.consumer)
-
-
-def _batch_problems(batch_size: int, window: Duration) -> Iterator[str]:
-    """Yield what Lambda would say: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-parameters.html."""
-    seconds = window.to_seconds(integral=False)
-    if seconds not in range(301):
-        yield f"batching_window is {seconds:g} seconds: must be whole seconds from 0 to 300"
-    if not 1 <= batch_size <= 10_000:
-        yield f"batch_size is {batch_size}: must be from 1 to 10000"
-    elif batch_size > 10 and not seconds:
-        yield f"batch_size is {batch_size} without a batching_window: must be at most 10, or pass a window of a second"
-
-
-def _max_payload_bytes(endpoint: sagemaker.IEndpoint) -> int:
-    """Return what one call may send: 6 MB, serverless 4 MB; of an endpoint made elsewhere the kind is not known."""
-    real_time = isinstance(endpoint, Endpoint) and all(isinstance(each, RealTime) for each in endpoint.variants)
-    return (6 if real_time else 4) * _MEBIBYTE

@@ -4,7 +4,6 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
-from aws_cdk import aws_sqs as sqs
 
 from sm_constructs import ArtifactStore, ClassificationApi, ClassificationQueue, Endpoint, Monitoring
 from sm_constructs.monitoring import QueueThresholds
@@ -28,11 +27,11 @@ def build(app: cdk.App) -> None:
         queue, thresholds=QueueThresholds(age_of_oldest=cdk.Duration.hours(1))
     )
 
-    # Only failures are told to the shop's own queue.
-    failures = sqs.Queue(stack, "Failures", encryption=sqs.QueueEncryption.KMS, enforce_ssl=True)
+    # Only failures are told by e-mail.
     queue.topic.add_subscription(
-        subscriptions.SqsSubscription(
-            failures, filter_policy={"status": sns.SubscriptionFilter.string_filter(allowlist=["failed"])}
+        subscriptions.EmailSubscription(
+            "on-call@example.com",
+            filter_policy={"status": sns.SubscriptionFilter.string_filter(allowlist=["failed"])},
         )
     )
     shop = iam.Role(stack, "Shop", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
