@@ -143,7 +143,7 @@ class Consumer:
     def _classify(self, group: Sequence[_Work]) -> Outcomes:
         """Label jobs in one call. When the model refuses their texts, halve them until it is seen whose they are."""
         if self.remaining_seconds() < self.call_seconds:
-            return {each.job_id: Again(problem="no time was left for it", seconds=0) for each in group}
+            return {each.job_id: Again(problem="no time was left for it") for each in group}
         with ThreadPoolExecutor() as threads:
             annotations = [self._annotate(each, threads) for each in group]
             try:
