@@ -71,6 +71,10 @@ deploy: synth ## Deploy to the real AWS account that the environment names; asks
 bench: bundles model ## Measure synth, calls and cold starts
 	$(VENV)/python -m tests.benchmarks
 
+.PHONY: soak
+soak: bundles ## Send 10,000 jobs through the queue while everything fails, and measure how fast it is
+	$(VENV)/python -m tests.jobs
+
 .PHONY: clean
 clean: ## Stop the local AWS and remove all that was made; keeps .venv and node_modules
 	@if [ -d .sm_local ] && [ -x $(VENV)/python ]; then $(VENV)/python -m sm_local down; fi

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sm_constructs.model import Framework, Model, ModelData
     from sm_constructs.monitoring import Monitoring
     from sm_constructs.preprocessing import TextPreprocessor
+    from sm_constructs.queue import ClassificationQueue
     from sm_constructs.stages import DEV, PROD, StageConfig
     from sm_constructs.start_up import ProvisionedConcurrency, SnapStart
     from sm_constructs.storage import ArtifactStore
@@ -28,6 +29,7 @@ __all__ = [
     "PROD",
     "ArtifactStore",
     "ClassificationApi",
+    "ClassificationQueue",
     "DatasetAnnotation",
     "Endpoint",
     "Framework",
@@ -52,6 +54,7 @@ _MODULES = {
     "PROD": "stages",
     "ArtifactStore": "storage",
     "ClassificationApi": "api",
+    "ClassificationQueue": "queue",
     "DatasetAnnotation": "dataset_annotation",
     "Endpoint": "endpoint",
     "Framework": "model",

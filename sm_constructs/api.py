@@ -17,41 +17,24 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
-from sm_constructs._function import RuntimeFunction, function_problems
+from sm_constructs._access_log import ACCESS_LOG
+from sm_constructs._endpoint_environment import endpoint_environment
+from sm_constructs._function import function_problems
+from sm_constructs._function_settings import FunctionSettings
 from sm_constructs._gateway_responses import add_problem_responses
+from sm_constructs._job_routes import AddMethod, add_job_routes
 from sm_constructs._log_groups import log_group
 from sm_constructs._sources import source_directory
 from sm_constructs._validation import Problems
 from sm_constructs.lambda_platform import LambdaPlatform
 from sm_constructs.preprocessing import TextPreprocessor
+from sm_constructs.queue import ClassificationQueue
 
 # API Gateway gives an integration 29 seconds; the function ends first, so that it is the one to answer.
 _LONGEST_TIMEOUT_SECONDS = 28
 _INTEGRATION_TIMEOUT_SECONDS = 29
 
 _STAGE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
-
-# Both ids find a request again, in the functions' logs and with AWS's support.
-_ACCESS_LOG = {
-    "requestId": "$context.requestId",
-    "extendedRequestId": "$context.extendedRequestId",
-    "xrayTraceId": "$context.xrayTraceId",
-    "requestTime": "$context.requestTime",
-    "caller": "$context.identity.caller",
-    "user": "$context.identity.user",
-    "ip": "$context.identity.sourceIp",
-    "userAgent": "$context.identity.userAgent",
-    "httpMethod": "$context.httpMethod",
-    "resourcePath": "$context.resourcePath",
-    "protocol": "$context.protocol",
-    "status": "$context.status",
-    "errorType": "$context.error.responseType",
-    "errorMessage": "$context.error.message",
-    "integrationStatus": "$context.integration.status",
-    "integrationLatency": "$context.integration.latency",
-    "responseLatency": "$context.responseLatency",
-    "responseLength": "$context.responseLength",
-}
 
 
 class ClassificationApi(Construct):
@@ -70,6 +53,7 @@ class ClassificationApi(Construct):
         endpoint: The endpoint that classifies.
         preprocessor: Annotates texts, for requests with ``"annotations": true``. When omitted: such requests are
             refused.
+        queue: Takes jobs, by ``POST /v1/jobs`` and ``GET /v1/jobs/{job_id}``. When omitted: there are no such paths.
         authorization: Who may call: ``AuthorizationType.IAM``, an authorizer of your own, or, for an API that
             is open to the whole internet, ``AuthorizationType.NONE``. When omitted: IAM, so callers sign with
             credentials that :meth:`grant_invoke` allows.
@@ -94,6 +78,7 @@ class ClassificationApi(Construct):
         rest_api: The API.
         method: ``POST /v1/classifications``.
         classify_function: The function behind it.
+        job_functions: Those behind the paths of jobs, by what they do: ``submit`` and ``look``; none without a queue.
         api_url: Where the API is, ending in a slash: callers append ``v1/classifications``.
 
     Raises:
@@ -110,6 +95,7 @@ class ClassificationApi(Construct):
         *,
         endpoint: sagemaker.IEndpoint,
         preprocessor: TextPreprocessor | None = None,
+        queue: ClassificationQueue | None = None,
         authorization: apigateway.AuthorizationType | apigateway.IAuthorizer = apigateway.AuthorizationType.IAM,
         stage_name: str = "live",
         throttling_rate_limit: int = 50,
@@ -167,31 +153,46 @@ class ClassificationApi(Construct):
         self.rest_api.deployment_stage.node.add_dependency(
             make_log_group("ExecutionLogs", f"{self.rest_api.rest_api_id}/{stage_name}")
         )
-        self.classify_function: lambda_.Function = RuntimeFunction(
-            self,
-            "Classify",
-            handler="text_classification.handlers.classify.handler",
-            service="classify",
-            layers=["core"],
-            environment=_environment(endpoint, preprocessor, timeout),
+        settings = FunctionSettings(
             memory_size_mb=memory_size_mb,
-            timeout=timeout,
-            reserved_concurrent_executions=reserved_concurrent_executions,
             log_retention=log_retention,
             removal_policy=removal_policy,
             vpc=vpc,
             encryption_key=encryption_key,
             lambda_platform=platform,
-        ).function
+        )
+        self.classify_function: lambda_.Function = settings.function(
+            self,
+            "Classify",
+            handler="classify",
+            # Of the function's time a seventh, 4 of 28 seconds, is left to read the request and to answer.
+            environment=endpoint_environment(endpoint, preprocessor, timeout.to_seconds() * 6 / 7),
+            timeout=timeout,
+            reserved_concurrent_executions=reserved_concurrent_executions,
+        )
         endpoint.grant_invoke(self.classify_function)
         if preprocessor is not None:
             preprocessor.grant_invoke(self.classify_function)
-        self.method: apigateway.Method = self._method(authorization)
+        add_method = self._method_factory(authorization)
+        version = self.rest_api.root.add_resource("v1")
+        self.method: apigateway.Method = add_method(
+            version.add_resource("classifications"), "POST", self.classify_function, True
+        )
+        self._methods: list[apigateway.Method] = [self.method]
+        self.job_functions: dict[str, lambda_.Function] = {}
+        if queue is not None:
+            methods, self.job_functions = add_job_routes(
+                self, version=version, queue=queue, settings=settings, timeout=timeout, add_method=add_method
+            )
+            self._methods += methods
         self.api_url: str = self.rest_api.url
 
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Allow to call ``POST /v1/classifications``, where callers are authorized by IAM."""
-        return self.method.grant_execute(grantee)
+        """Allow to call every method of the API, where callers are authorized by IAM."""
+        grant = self.method.grant_execute(grantee)
+        for method in self._methods[1:]:
+            grant = grant.combine(method.grant_execute(grantee))
+        return grant
 
     def _rest_api(
         self, stage_name: str, rate_limit: int, burst_limit: int, access_logs: logs.ILogGroup
@@ -206,7 +207,7 @@ class ClassificationApi(Construct):
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             deploy_options=apigateway.StageOptions(
                 access_log_destination=apigateway.LogGroupLogDestination(access_logs),
-                access_log_format=apigateway.AccessLogFormat.custom(json.dumps(_ACCESS_LOG)),
+                access_log_format=apigateway.AccessLogFormat.custom(json.dumps(ACCESS_LOG)),
                 data_trace_enabled=False,  # it would log texts
                 logging_level=apigateway.MethodLoggingLevel.ERROR,
                 stage_name=stage_name,
@@ -219,26 +220,33 @@ class ClassificationApi(Construct):
         add_problem_responses(api)
         return api
 
-    def _method(self, authorization: apigateway.AuthorizationType | apigateway.IAuthorizer) -> apigateway.Method:
+    def _method_factory(self, authorization: apigateway.AuthorizationType | apigateway.IAuthorizer) -> AddMethod:
         authorization_type, authorizer = (
             (authorization, None) if isinstance(authorization, apigateway.AuthorizationType) else (None, authorization)
         )
-        resource = self.rest_api.root.add_resource("v1").add_resource("classifications")
-        return resource.add_method(
-            "POST",
-            apigateway.LambdaIntegration(
-                self.classify_function,
-                allow_test_invoke=False,  # one permission less, for the console's test button
-                timeout=Duration.seconds(_INTEGRATION_TIMEOUT_SECONDS),
-            ),
-            authorization_type=authorization_type,
-            authorizer=authorizer,
-            # A body of another media type is not checked here, but refused by the function.
-            request_models={"application/json": self._request_model()},
-            request_validator=self.rest_api.add_request_validator(
-                "BodyValidator", validate_request_body=True, validate_request_parameters=True
-            ),
+        # A body of another media type is not checked here, but refused by the function.
+        models = {"application/json": self._request_model()}
+        validator = self.rest_api.add_request_validator(
+            "BodyValidator", validate_request_body=True, validate_request_parameters=True
         )
+
+        def add_method(
+            resource: apigateway.IResource, verb: str, function: lambda_.IFunction, has_body: bool
+        ) -> apigateway.Method:
+            return resource.add_method(
+                verb,
+                apigateway.LambdaIntegration(
+                    function,
+                    allow_test_invoke=False,  # one permission less, for the console's test button
+                    timeout=Duration.seconds(_INTEGRATION_TIMEOUT_SECONDS),
+                ),
+                authorization_type=authorization_type,
+                authorizer=authorizer,
+                request_models=models if has_body else None,
+                request_validator=validator,
+            )
+
+        return add_method
 
     def _request_model(self) -> apigateway.IModel:
         path = source_directory("lambda_src") / "text_classification/schemas/classification_request.json"
@@ -248,7 +256,7 @@ class ClassificationApi(Construct):
             "RequestModel",
             rest_api_id=self.rest_api.rest_api_id,
             content_type="application/json",
-            description="The body of POST /v1/classifications",
+            description="Texts to classify: the body of POST /v1/classifications and POST /v1/jobs",
             schema=json.loads(path.read_text(encoding="utf-8")),
         )
         deployment = cast(apigateway.Deployment, self.rest_api.latest_deployment)
@@ -269,18 +277,3 @@ def api_stage_problems(
     problems.at_least("throttling_rate_limit", throttling_rate_limit, 1, "requests per second")
     problems.at_least("throttling_burst_limit", throttling_burst_limit, 1, "requests")
     yield from problems
-
-
-def _environment(
-    endpoint: sagemaker.IEndpoint, preprocessor: TextPreprocessor | None, timeout: Duration
-) -> dict[str, str]:
-    functions = preprocessor.invoked if preprocessor else {}
-    return {
-        "ENDPOINT_NAME": endpoint.endpoint_name,
-        # Of the function's time a seventh, 4 of 28 seconds, is left to read the request and to answer.
-        "ENDPOINT_TIMEOUT_SECONDS": f"{timeout.to_seconds() * 6 / 7:.1f}",
-        **{
-            f"PREPROCESSOR_FUNCTION_{language.upper()}": function.function_name
-            for language, function in functions.items()
-        },
-    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
@@ -35,6 +36,22 @@ class ArtifactPrefix:
     def url(self, name: str = "") -> str:
         """Return the ``s3://`` URL of ``name``, or of the prefix itself when omitted."""
         return self.bucket.s3_url_for_object(self.key(name))
+
+    def under(self, name: str) -> ArtifactPrefix:
+        """Return the part of this one whose keys go on with ``name``, which ends in a slash."""
+        return ArtifactPrefix(bucket=self.bucket, prefix=self.key(name), encryption_key=self.encryption_key)
+
+    def grant_get(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to read objects under this prefix whose keys are known, and to decrypt them, but not to list any."""
+        grant = self._grant(grantee, "s3:GetObject")
+        return grant.combine(self.encryption_key.grant_decrypt(grantee)) if self.encryption_key else grant
+
+    def grant_put(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to write objects under this prefix in one piece each, and to encrypt them."""
+        grant = self._grant(grantee, "s3:PutObject")
+        if not self.encryption_key:
+            return grant
+        return grant.combine(self.encryption_key.grant(grantee, "kms:Decrypt", "kms:GenerateDataKey"))
 
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to list and read the objects under this prefix and to decrypt them."""
@@ -79,7 +96,8 @@ class ArtifactStore(Construct):
         scope: The parent construct.
         construct_id: The id within the parent.
         bucket: An existing bucket to use. When omitted: one that is versioned, encrypted, private and reachable
-            over TLS 1.2 or newer only, and that moves what is not read to cheaper storage.
+            over TLS 1.2 or newer only, that moves what is not read to cheaper storage, and that tells EventBridge
+            of new objects.
         access_logs_bucket: An existing bucket for the access logs. When omitted: one is made, unless ``bucket``
             is handed in, whose logging is its owner's concern.
         encryption_key: The KMS key for the objects. When omitted: the key that ``bucket`` says it has, else keys
@@ -97,6 +115,7 @@ class ArtifactStore(Construct):
         datasets: What lies under ``datasets/``.
         models: What lies under ``models/``.
         results: What lies under ``results/``.
+        jobs: What lies under ``jobs/``: requests of jobs, on their way.
 
     Raises:
         InvalidPropsError: Anything that is wrong with the arguments, all at once.
@@ -146,12 +165,13 @@ class ArtifactStore(Construct):
         self.datasets = self._prefix("datasets/")
         self.models = self._prefix("models/")
         self.results = self._prefix("results/")
+        self.jobs = self._prefix("jobs/")
 
     def _prefix(self, prefix: str) -> ArtifactPrefix:
         return ArtifactPrefix(bucket=self.bucket, prefix=prefix, encryption_key=self.encryption_key)
 
     def _define_bucket(self, key: kms.IKey | None, removal: RemovalPolicy, noncurrent: Duration | None) -> s3.Bucket:
-        return s3.Bucket(
+        bucket = s3.Bucket(
             self,
             "Bucket",
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
@@ -180,6 +200,12 @@ class ArtifactStore(Construct):
             server_access_logs_prefix=f"{self.node.path}/",
             versioned=True,
         )
+        # CDK's own event_bridge_enabled does the same by a function that runs at deployment.
+        resource = cast(s3.CfnBucket, bucket.node.default_child)
+        resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+            event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
+        )
+        return bucket
 
     def _define_access_logs_bucket(self, removal: RemovalPolicy, expiration: Duration | None) -> s3.Bucket:
         return s3.Bucket(

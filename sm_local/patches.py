@@ -32,6 +32,12 @@ StoredAlarm: TypeAlias = dict[str, Any]  # in the form of PutMetricAlarm, with i
 StoredCluster: TypeAlias = dict[str, Any]  # in the form of DescribeDBClusters, with the master user's password
 
 _OF_ONE_METRIC = ("MetricName", "Namespace", "Dimensions", "Period", "Statistic", "ExtendedStatistic", "Unit")
+_SINGLE_CALLS = {
+    "sns:PublishBatch": "sns:Publish",
+    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+    "sqs:SendMessageBatch": "sqs:SendMessage",
+}
 _VALIDATION_ERROR = "validation_error"
 _MOST_STATEMENTS = 64  # at the same time, of which each may wait for another's lock
 _SESSION_KEY = secrets.token_bytes(32)
@@ -763,6 +769,110 @@ def fail_sql_as_the_data_api_does() -> None:
     rds_data._sql_execution_error = fail_with_state
 
 
+def authorize_batches_as_their_single_calls() -> None:
+    """MiniStack asks for ``sqs:SendMessageBatch`` and such: AWS has no such permissions, but those of one message.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
+    https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-language-api-permissions-reference.html
+    """
+    from ministack.core import iam_actions
+
+    extract = iam_actions.extract_iam_action
+
+    def extract_iam_action(*arguments: Any) -> str | None:
+        action = extract(*arguments)
+        return None if action is None else _SINGLE_CALLS.get(action, action)
+
+    iam_actions.extract_iam_action = extract_iam_action
+
+
+def send_no_message_into_a_list_about_to_be_replaced() -> None:
+    """MiniStack's event sources replace a queue's list of messages in threads of their own, to delete some.
+
+    What is sent meanwhile is lost with the old list: let it wait for their lock.
+    """
+    from ministack.services import sqs
+
+    send = sqs._act_send_message
+
+    def send_message(data: dict[str, Any], queue_url: str) -> Any:
+        with sqs._queues_lock:
+            return send(data, queue_url)
+
+    sqs._act_send_message = send_message
+    sqs._HANDLERS["SendMessage"] = send_message
+
+
+def add_message_moves(handlers: Mapping[str, Callable[[dict[str, Any], str], dict[str, Any]]]) -> None:
+    """MiniStack cannot drive dead letters back: add the actions that do, authorized on the queue they name."""
+    from ministack.core import iam_actions
+    from ministack.services import sqs
+
+    sqs._HANDLERS.update(handlers)
+    resource_of_others = iam_actions.extract_resource_arn
+
+    def extract_resource_arn(
+        service: str, method: str, path: str, headers: Any, body: bytes, query: Any, region: str, account: str
+    ) -> str:
+        if service == "sqs" and headers.get("x-amz-target", "").rpartition(".")[2] in handlers:
+            request = json.loads(body)
+            return str(request.get("SourceArn") or request.get("TaskHandle", "").partition("/")[2] or "*")
+        return str(resource_of_others(service, method, path, headers, body, query, region, account))
+
+    iam_actions.extract_resource_arn = extract_resource_arn
+
+
+def sqs_error(code: str, message: str) -> Exception:
+    """Return what an SQS action raises to be answered with an error."""
+    from ministack.services import sqs
+
+    error: Exception = sqs._Err(code, message)
+    return error
+
+
+def is_dead_letter_queue(arn: str) -> bool:
+    """Return whether an SQS queue keeps the dead letters of another.
+
+    Raises:
+        KeyError: There is no such queue.
+    """
+    from ministack.services import sqs
+
+    if sqs._queue_by_arn(arn) is None:
+        raise KeyError(arn)
+    policies = [queue["attributes"].get("RedrivePolicy") for queue in list(sqs._queues.values())]
+    return any(json.loads(policy)["deadLetterTargetArn"] == arn for policy in policies if policy)
+
+
+def messages_in(arn: str) -> int:
+    """Return how many messages an SQS queue has, hidden ones included."""
+    from ministack.services import sqs
+
+    return len(sqs._queue_by_arn(arn)["messages"])
+
+
+def move_message(source_arn: str, destination_arn: str | None) -> bool:
+    """Move the first message that is not hidden, as a new one, and return whether there was any.
+
+    It goes to the queue that it died in, when no destination is named.
+    """
+    from ministack.core.responses import new_uuid
+    from ministack.services import sqs
+
+    with sqs._queues_lock:
+        source, now = sqs._queue_by_arn(source_arn), time.time()
+        message = next((each for each in source["messages"] if each["visible_at"] <= now), None)
+        if message is None:
+            return False
+        destination = sqs._queue_by_arn(destination_arn or message["sys"]["DeadLetterQueueSourceArn"])
+        source["messages"].remove(message)
+        anew = {"id": new_uuid(), "sent_at": now, "visible_at": now, "receive_count": 0, "receipt_handle": None}
+        system = {name: value for name, value in message["sys"].items() if name != "DeadLetterQueueSourceArn"}
+        destination["messages"].append({**message, **anew, "first_receive_at": None, "sys": system})
+    sqs.esm_wake.set()
+    return True
+
+
 def stop_lambda_workers() -> None:
     """Kill the worker processes that MiniStack keeps warm; it leaves them running at exit."""
     from ministack.core import lambda_runtime
@@ -790,6 +900,8 @@ def apply(
     """
     from importlib.metadata import version
 
+    from sm_local.message_moves import MessageMoves
+
     if (found := version("ministack")) != MINISTACK_VERSION:
         raise RuntimeError(f"sm_local patches ministack {MINISTACK_VERSION}, found {found}: run `make setup`")
     add_sagemaker(sagemaker)
@@ -811,3 +923,6 @@ def apply(
     check_who_may_read_the_secret()
     type_texts_as_the_data_api_does()
     fail_sql_as_the_data_api_does()
+    authorize_batches_as_their_single_calls()
+    send_no_message_into_a_list_about_to_be_replaced()
+    add_message_moves(MessageMoves().handlers)

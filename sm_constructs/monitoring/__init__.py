@@ -6,6 +6,7 @@ from sm_constructs.monitoring.api import ApiThresholds
 from sm_constructs.monitoring.endpoint import EndpointThresholds
 from sm_constructs.monitoring.functions import FunctionThresholds
 from sm_constructs.monitoring.monitoring import Monitoring
+from sm_constructs.monitoring.queue import QueueThresholds
 from sm_constructs.monitoring.segment import Segment
 from sm_constructs.monitoring.thresholds import Evaluation
 
@@ -15,5 +16,6 @@ __all__ = [
     "Evaluation",
     "FunctionThresholds",
     "Monitoring",
+    "QueueThresholds",
     "Segment",
 ]

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 
-_PER_MILLISECOND = {cloudwatch.Unit.MILLISECONDS: 1, cloudwatch.Unit.MICROSECONDS: 1000}
+_PER_MILLISECOND = {
+    cloudwatch.Unit.SECONDS: 0.001,
+    cloudwatch.Unit.MILLISECONDS: 1,
+    cloudwatch.Unit.MICROSECONDS: 1000,
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

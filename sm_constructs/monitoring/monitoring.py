@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -18,8 +19,12 @@ from sm_constructs.endpoint.reference import EndpointBase
 from sm_constructs.monitoring.api import ApiThresholds, api_segment
 from sm_constructs.monitoring.endpoint import EndpointThresholds, endpoint_segment
 from sm_constructs.monitoring.functions import FunctionThresholds, function_segment
+from sm_constructs.monitoring.queue import QueueThresholds, WatchedQueue, queue_segment
 from sm_constructs.monitoring.segment import Segment
 from sm_constructs.monitoring.topic import alarm_topic, allow_alarms_to_publish
+
+if TYPE_CHECKING:
+    from sm_constructs.queue import ClassificationQueue
 
 
 class Monitoring(Construct):
@@ -181,6 +186,31 @@ class Monitoring(Construct):
                 topic=self.topic,
                 thresholds=thresholds,
             ),
+        )
+
+    def monitor_queue(
+        self, queue: ClassificationQueue, *, name: str = "Jobs", thresholds: QueueThresholds | None = None
+    ) -> Segment:
+        """Watch a queue of jobs: how long they wait, dead letters, and the functions that queue and work on them.
+
+        Args:
+            queue: The queue.
+            name: Construct id of the segment and its heading on the dashboard.
+            thresholds: When omitted: the defaults of :class:`QueueThresholds`.
+
+        Raises:
+            InvalidPropsError: With every threshold that makes no sense, and a name that is taken.
+        """
+        thresholds = thresholds or QueueThresholds()
+        scope = self._scope(name, thresholds.problems())
+        watched = WatchedQueue(
+            queue_name=queue.queue.queue_name,
+            dead_letter_queue_name=queue.dead_letter_queue.queue_name,
+            consumer_name=queue.consumer.function_name,
+            queueing_name=queue.functions["queue"].function_name,
+        )
+        return self._add(
+            name, queue_segment(scope, title=name, watched=watched, topic=self.topic, thresholds=thresholds)
         )
 
     def _scope(self, name: str, found: Iterable[str]) -> Construct:

@@ -37,7 +37,14 @@ _MAX_ATTEMPTS = 4
 _FIRST_PAUSE_SECONDS = 0.4
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERRORS = 500
-_PASSING_ERRORS = {"ThrottlingException", "DatabaseResumingException"}
+_PASSING_ERRORS = frozenset(
+    {
+        "DatabaseResumingException",
+        "ProvisionedThroughputExceededException",
+        "RequestThrottled",
+        "ThrottlingException",
+    }
+)
 # Classes of PostgreSQL's errors: connection, transaction rolled back (such as a deadlock), out of resources, shutdown.
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _PASSING_SQL_STATES = {"08", "40", "53", "57"}
@@ -96,8 +103,8 @@ def call_service(
     for attempt in count(1):
         try:
             return call()
-        except (ClientError, NoConnectionError, HTTPClientError, IncompleteReadError) as error:
-            failure = _failure(error)
+        except (ClientError, NoConnectionError, HTTPClientError, IncompleteReadError, UnavailableError) as error:
+            failure = error if isinstance(error, UnavailableError) else _failure(error)
             pause = random.uniform(0, _FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))  # noqa: S311 (jitter, not a secret)
             may_pass = isinstance(failure, UnavailableError) or isinstance(error, ConnectTimeoutError)
             in_time = clock() + pause + budget.attempt_seconds <= deadline

@@ -70,7 +70,7 @@ class EndpointClassifier:
         """
         payload = json.dumps({"texts": list(texts)}, ensure_ascii=False).encode()
         answer = call_service(lambda: self._invoke(payload), self.budget)
-        return _parsed(answer, expected=len(texts))
+        return parsed_answer(answer, expected=len(texts))
 
     def _invoke(self, payload: bytes) -> bytes:
         response = self.client.invoke_endpoint(
@@ -82,7 +82,8 @@ class EndpointClassifier:
         return response["Body"].read()
 
 
-def _parsed(answer: bytes, *, expected: int) -> ModelAnswer:
+def parsed_answer(answer: bytes, *, expected: int) -> ModelAnswer:
+    """Return what the model answered. Raises RejectedError when it is not one result for each text."""
     try:
         parsed = ModelAnswer.model_validate_json(answer)
     except ValidationError as error:

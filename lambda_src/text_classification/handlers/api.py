@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from text_classification.gateways.errors import (
@@ -17,6 +17,7 @@ from text_classification.gateways.errors import (
     UnavailableError,
 )
 from text_classification.handlers.telemetry import logger
+from text_classification.logic.jobs import ConflictError, JobNotFoundError
 from text_classification.logic.requests import InvalidRequestError, TooLargeError
 
 ProxyEvent = Mapping[str, Any]
@@ -29,6 +30,8 @@ _MAX_CAUSE = 300
 
 _TITLES = {
     400: "Bad Request",
+    404: "Not Found",
+    409: "Conflict",
     413: "Content Too Large",
     415: "Unsupported Media Type",
     500: "Internal Server Error",
@@ -50,34 +53,56 @@ class Problem:
     detail: str
 
 
-def respond(event: ProxyEvent, operation: Callable[[bytes], Mapping[str, object]]) -> ProxyResponse:
-    """Answer a request with what ``operation`` returns for its JSON body, or with the problem it raises.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What an operation answers when all went well.
+
+    Args:
+        body: The fields of the answer, which are completed by ``request_id``.
+        status: When omitted: 200.
+        headers: Beside the content type. When omitted: none.
+    """
+
+    body: Mapping[str, object]
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def respond(event: ProxyEvent, operation: Callable[[ProxyEvent], Answer]) -> ProxyResponse:
+    """Answer a request with what ``operation`` returns for it, or with the problem it raises.
 
     Never raises: an exception would reach the caller as API Gateway's own error, without a reason.
 
     Args:
         event: What API Gateway sent.
-        operation: Gets the body and returns the fields of the answer, which are completed by ``request_id``.
+        operation: Gets the event.
     """
     request_id = (event.get("requestContext") or {}).get("requestId", "")
     logger.append_keys(request_id=request_id)  # the id that the caller is given
     try:
-        answer = operation(_json_body(event))
+        answer = operation(event)
     except Exception as error:  # see above; what is not expected is logged with its stack trace
         return _problem_response(_problem(error), request_id)
-    return _response(200, "application/json", {**answer, "request_id": request_id})
+    body = {**answer.body, "request_id": request_id}
+    return _response(answer.status, "application/json", body, answer.headers)
 
 
-def _json_body(event: ProxyEvent) -> bytes:
+def header(event: ProxyEvent, name: str) -> str | None:
+    """Return a header, whose name may be written in any case."""
+    headers = {each.lower(): value for each, value in (event.get("headers") or {}).items()}
+    value: str | None = headers.get(name.lower())
+    return value
+
+
+def json_body(event: ProxyEvent) -> bytes:
     """Return the body of a request.
 
     Raises:
         UnsupportedMediaTypeError: It is said to be something else than JSON.
         InvalidRequestError: There is none, or it cannot be decoded.
     """
-    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     # API Gateway takes a body without a type for JSON too.
-    content_type = headers.get("content-type") or "application/json"
+    content_type = header(event, "Content-Type") or "application/json"
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise UnsupportedMediaTypeError(f"the content type is {content_type[:100]!r}: must be application/json")
     body: str | None = event.get("body")
@@ -103,6 +128,11 @@ def _problem(error: Exception) -> Problem:
         case UnsupportedMediaTypeError():
             logger.warning("request refused", problems=["media_type"])
             return Problem(status=415, detail=str(error))
+        case JobNotFoundError():
+            return Problem(status=404, detail=str(error))
+        case ConflictError():
+            logger.warning("request refused", problems=["conflict"])
+            return Problem(status=409, detail=str(error))
         case GatewayError():
             return _gateway_problem(error)
         case _:
@@ -143,10 +173,12 @@ def _problem_response(problem: Problem, request_id: str) -> ProxyResponse:
     return response
 
 
-def _response(status: int, content_type: str, body: Mapping[str, object]) -> ProxyResponse:
+def _response(
+    status: int, content_type: str, body: Mapping[str, object], headers: Mapping[str, str] | None = None
+) -> ProxyResponse:
     return {
         "statusCode": status,
-        "headers": {"Content-Type": content_type},
+        "headers": {"Content-Type": content_type, **(headers or {})},
         "body": json.dumps(body, ensure_ascii=False, separators=(",", ":")),
         "isBase64Encoded": False,
     }

@@ -15,7 +15,7 @@ from textprep import LANGUAGES, Language
 from text_classification.gateways.calls import TimeBudget
 from text_classification.gateways.model_endpoint import Classifier, EndpointClassifier
 from text_classification.gateways.preprocessor import Annotator, FunctionAnnotator
-from text_classification.handlers.api import ProxyEvent, ProxyResponse, respond
+from text_classification.handlers.api import Answer, ProxyEvent, ProxyResponse, json_body, respond
 from text_classification.handlers.telemetry import logger, metrics, tracer
 from text_classification.logic.classification import Classification, ClassifiedText, classify
 from text_classification.logic.requests import parse_classification
@@ -95,8 +95,12 @@ _classifier, _annotators = gateways(os.environ)
 _answer = partial(answer, classifier=_classifier, annotators=_annotators)
 
 
+def _operation(event: ProxyEvent) -> Answer:
+    return Answer(body=_answer(json_body(event)))
+
+
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)  # the response may quote texts
 def handler(event: ProxyEvent, _context: LambdaContext) -> ProxyResponse:
     """Answer a request that API Gateway passes on."""
-    return respond(event, _answer)
+    return respond(event, _operation)

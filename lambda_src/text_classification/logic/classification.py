@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from textprep import Language, detect_language
@@ -61,31 +61,71 @@ def classify(
         InvalidRequestError: Annotations are asked for in a language that has no annotator.
         GatewayError: The model or an annotator could not be called.
     """
-    languages = [detect_language(text) if request.language == "auto" else request.language for text in request.texts]
-    wanted = _by_language(languages) if request.annotations else {}
-    if missing := sorted(wanted.keys() - annotators.keys()):
+    languages = languages_of(request)
+    check_annotations(request, languages, annotators)
+    with ThreadPoolExecutor() as threads:
+        annotations = start_annotating(request, languages, annotators, threads)
+        started = time.perf_counter()
+        answer = classifier.classify(request.texts)
+        model_seconds = time.perf_counter() - started
+        annotated = annotations()
+    return Classification(
+        model_version=answer.model_version,
+        model_seconds=model_seconds,
+        texts=classified_texts(answer.results, languages, annotated),
+    )
+
+
+def languages_of(request: ClassificationRequest) -> list[Language]:
+    """Return the language of each text: the one that is asked for, or the one of its script."""
+    return [detect_language(text) if request.language == "auto" else request.language for text in request.texts]
+
+
+def check_annotations(
+    request: ClassificationRequest, languages: Sequence[Language], available: Collection[Language]
+) -> None:
+    """Raise InvalidRequestError when annotations are asked for in a language that has no annotator."""
+    if missing := sorted(set(languages) - set(available)) if request.annotations else []:
         raise InvalidRequestError(
             [f"annotations is true: there are none for {', '.join(missing)} here; send false"],
             kinds=["annotations_not_available"],
         )
-    annotations: dict[int, Annotation] = {}
-    with ThreadPoolExecutor() as threads:
-        pending = [
-            (indexes, threads.submit(annotators[language].annotate, [request.texts[i] for i in indexes]))
-            for language, indexes in wanted.items()
-        ]
-        started = time.perf_counter()
-        answer = classifier.classify(request.texts)
-        model_seconds = time.perf_counter() - started
-        for indexes, annotated in pending:
-            annotations.update(zip(indexes, annotated.result(), strict=True))
-    return Classification(
-        model_version=answer.model_version,
-        model_seconds=model_seconds,
-        texts=tuple(
-            ClassifiedText(result=result, language=language, annotations=annotations.get(index))
-            for index, (result, language) in enumerate(zip(answer.results, languages, strict=True))
-        ),
+
+
+def start_annotating(
+    request: ClassificationRequest,
+    languages: Sequence[Language],
+    annotators: Mapping[Language, Annotator],
+    threads: Executor,
+) -> Callable[[], Mapping[int, Annotation]]:
+    """Annotate the texts of a request on other threads, if it asks for that.
+
+    Returns:
+        A function that waits for the annotations and returns them by the text's index. It raises GatewayError when
+        an annotator could not be called.
+    """
+    pending = [
+        (indexes, threads.submit(annotators[language].annotate, [request.texts[i] for i in indexes]))
+        for language, indexes in (_by_language(languages) if request.annotations else {}).items()
+    ]
+
+    def annotations() -> dict[int, Annotation]:
+        return {
+            index: annotation
+            for indexes, annotated in pending
+            for index, annotation in zip(indexes, annotated.result(), strict=True)
+        }
+
+    return annotations
+
+
+def classified_texts(
+    results: Sequence[ModelResult], languages: Sequence[Language], annotations: Mapping[int, Annotation]
+) -> tuple[ClassifiedText, ...]:
+    """Return what is known of each text of a request."""
+    return tuple(
+        ClassifiedText(result=result, language=language, annotations=annotations.get(index))
+        for index, (result, language) in enumerate(zip(results, languages, strict=True))
     )
 
 

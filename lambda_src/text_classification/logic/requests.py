@@ -25,6 +25,8 @@ MAX_CHARACTERS_TOGETHER = 200_000
 MAX_CHARACTERS_TOGETHER_ANNOTATED = 20_000
 MAX_STRANGE_SHARE = 0.3
 """The largest part of a text to be annotated that may be control, unassigned or replacement characters."""
+MAX_TEXTS_OF_A_LARGE_JOB = 50_000
+MAX_CHARACTERS_OF_A_LARGE_JOB = 20_000_000
 
 _MAX_PROBLEMS = 20
 _MAX_SHOWN = 40
@@ -48,7 +50,7 @@ _WORDS = {
     "string_too_short": f"{{field}} has {{size:,}} characters: must have from 1 to {MAX_CHARACTERS:,}",
     "string_type": "{field} is {came}: must be a string",
     "string_unicode": "{field} has half of a surrogate pair: must be Unicode text",
-    "too_long": f"{{field}} has {{size:,}} entries: must have from 1 to {MAX_TEXTS}",
+    "too_long": "{field} has {size:,} entries: must have from 1 to {max_length:,}",
     "too_short": f"{{field}} has {{size:,}} entries: must have from 1 to {MAX_TEXTS}",
 }
 
@@ -115,6 +117,12 @@ class ClassificationRequest(BaseModel):
     ] = False
 
 
+class LargeRequest(ClassificationRequest):
+    """A line of a file of jobs, where there is an asynchronous endpoint."""
+
+    texts: Annotated[list[Text], Field(min_length=1, max_length=MAX_TEXTS_OF_A_LARGE_JOB)]
+
+
 class AnnotationRequest(BaseModel):
     """The event of the functions that annotate. Each text is checked by itself, with :func:`text_problem`."""
 
@@ -145,6 +153,19 @@ def parse_classification(body: bytes) -> ClassificationRequest:
         MAX_CHARACTERS_TOGETHER_ANNOTATED if request.annotations else MAX_CHARACTERS_TOGETHER,
         " with annotations" if request.annotations else "",
     )
+    return request
+
+
+def parse_large_job(body: bytes) -> ClassificationRequest:
+    """Return the request in a line of a file; it may be larger than those that are answered at once.
+
+    Raises:
+        InvalidRequestError, TooLargeError: As for :func:`parse_classification`.
+    """
+    request = _validated(lambda: LargeRequest.model_validate_json(body), LargeRequest)
+    if request.annotations:
+        _check_size(request.texts, MAX_CHARACTERS_TOGETHER_ANNOTATED, " with annotations")
+    _check_size(request.texts, MAX_CHARACTERS_OF_A_LARGE_JOB)
     return request
 
 

@@ -1,0 +1,102 @@
+"""What the table of jobs keeps of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+JobStatus = Literal["queued", "running", "succeeded", "failed"]
+
+NEVER = 2**53
+"""When a job that succeeded is free to be worked on again."""
+
+_NUMBERS = frozenset({"texts", "free_at", "expires_at"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """One job.
+
+    Args:
+        job_id: 32 hexadecimal digits.
+        job_status: Where it stands.
+        submitted_by: ``api`` or ``s3``.
+        texts: How many it has.
+        request_hash: SHA-256 of the request, to tell another one under the same key.
+        request: The request as JSON. None: it is in S3, under ``request_key``.
+        request_key: See ``request``.
+        created_at: When it was accepted, in ISO 8601.
+        updated_at: When its status changed last, in ISO 8601.
+        free_at: From when on a consumer may work on it, in seconds since 1970: a running job is free again when the
+            consumer that has it must have ended.
+        expires_at: When DynamoDB forgets it, in seconds since 1970.
+        claim: Who works on it.
+        problem: Why it failed, or why the last try did.
+        result_key: Where its results are in S3.
+        model_version: The model that labelled its texts.
+    """
+
+    job_id: str
+    job_status: JobStatus
+    submitted_by: str
+    texts: int
+    request_hash: str
+    created_at: str
+    updated_at: str
+    expires_at: int
+    free_at: int = 0
+    request: str | None = None
+    request_key: str | None = None
+    claim: str | None = None
+    problem: str | None = None
+    result_key: str | None = None
+    model_version: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ending:
+    """What becomes of a job that this consumer had claimed.
+
+    Args:
+        job_id: The job.
+        job_status: Its new status; ``queued`` gives it back.
+        updated_at: Now, in ISO 8601.
+        problem: Why it failed, or this try did.
+        result_key: Where its results are.
+        model_version: The model that made them.
+        claim: Who has it from now on, where it is somebody else.
+        free_at: When it is free again. None: never once it succeeded, and else at once.
+    """
+
+    job_id: str
+    job_status: JobStatus
+    updated_at: str
+    problem: str | None = None
+    result_key: str | None = None
+    model_version: str | None = None
+    claim: str | None = None
+    free_at: int | None = None
+
+
+def item(job: Job) -> dict[str, Any]:
+    """Return a job as DynamoDB keeps it."""
+    return {name: attribute(name, value) for name, value in asdict(job).items() if value is not None}
+
+
+def job_of(attributes: Mapping[str, Any]) -> Job:
+    """Return the job that DynamoDB keeps as these attributes."""
+    values: dict[str, Any] = {
+        name: int(value["N"]) if name in _NUMBERS else value["S"] for name, value in attributes.items()
+    }
+    return Job(**values)
+
+
+def values_of(ending: Ending) -> dict[str, str | int]:
+    values: dict[str, str | int] = {name: value for name, value in asdict(ending).items() if value is not None}
+    del values["job_id"]
+    return {"free_at": NEVER if ending.job_status == "succeeded" else 0, **values}
+
+
+def attribute(name: str, value: str | int) -> dict[str, str]:
+    return {"N" if name in _NUMBERS else "S": str(value)}

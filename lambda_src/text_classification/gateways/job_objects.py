@@ -1,0 +1,75 @@
+"""Requests that are too large for the table, and the results of jobs, as objects in S3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from text_classification.gateways.calls import TimeBudget, call_service
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_CHUNK_BYTES = 1024 * 1024  # by botocore's 1 KB, a line of some MB takes minutes
+_EXISTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobObjects:
+    """The objects of jobs.
+
+    Args:
+        client: Made with ``budget.client_config()``.
+        bucket: The bucket.
+        budget: How long a call may take, repetitions included.
+    """
+
+    client: S3Client
+    bucket: str
+    budget: TimeBudget
+
+    def read(self, key: str) -> bytes:
+        """Return an object. Raises GatewayError."""
+
+        def get() -> bytes:
+            return self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+
+        return call_service(get, self.budget)
+
+    def lines(self, key: str, etag: str) -> Iterator[bytes]:
+        """Return the lines of an object, read bit by bit.
+
+        Raises:
+            GatewayError: It cannot be read, or is no longer the one with this ETag.
+        """
+        # S3 tells the ETag in quotes, events without.
+        tag = etag.strip('"')
+        return call_service(
+            lambda: self.client.get_object(Bucket=self.bucket, Key=key, IfMatch=f'"{tag}"'), self.budget
+        )["Body"].iter_lines(chunk_size=_CHUNK_BYTES)
+
+    def write(self, key: str, body: bytes, *, content_type: str = "application/json") -> None:
+        """Write an object, over one that may be there. Raises GatewayError."""
+        call_service(
+            lambda: self.client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type),
+            self.budget,
+        )
+
+    def write_once(self, key: str, body: bytes) -> bytes:
+        """Write an object unless there is one, and return what is there afterwards. Raises GatewayError."""
+
+        def put() -> bool:
+            try:
+                self.client.put_object(
+                    Bucket=self.bucket, Key=key, Body=body, ContentType="application/json", IfNoneMatch="*"
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] in _EXISTS:
+                    return False
+                raise
+            return True
+
+        return body if call_service(put, self.budget) else self.read(key)

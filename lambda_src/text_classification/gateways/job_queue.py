@@ -1,0 +1,95 @@
+"""The queue of jobs, in SQS. A message names a job and holds nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from text_classification.gateways.calls import TimeBudget, call_service
+from text_classification.gateways.errors import UnavailableError
+from text_classification.gateways.job_table import chunks
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import (
+        ChangeMessageVisibilityBatchRequestEntryTypeDef,
+        SendMessageBatchRequestEntryTypeDef,
+    )
+
+_ENTRIES_A_CALL = 10  # SQS's own limit
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobQueue:
+    """A queue with messages that name jobs.
+
+    Args:
+        client: Made with ``budget.client_config()``.
+        queue_url: The queue.
+        budget: How long a call may take, repetitions included.
+    """
+
+    client: SQSClient
+    queue_url: str
+    budget: TimeBudget
+
+    def send(self, job_ids: Sequence[str]) -> None:
+        """Queue jobs. Raises GatewayError when any of them was not taken: queue all of them again then."""
+        for some in chunks(job_ids, _ENTRIES_A_CALL):
+            entries: list[SendMessageBatchRequestEntryTypeDef] = [
+                {"Id": str(index), "MessageBody": body_of(job_id)} for index, job_id in enumerate(some)
+            ]
+
+            call_service(partial(self._send, entries), self.budget)
+
+    def delay(self, seconds: Mapping[str, int]) -> None:
+        """Show messages again after some seconds, by their receipt handles. Raises GatewayError.
+
+        A message whose receipt is no longer valid is shown again by the queue itself.
+        """
+        for some in chunks(seconds.items(), _ENTRIES_A_CALL):
+            entries: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [
+                {"Id": str(index), "ReceiptHandle": handle, "VisibilityTimeout": delay}
+                for index, (handle, delay) in enumerate(some)
+            ]
+
+            change = partial(self.client.change_message_visibility_batch, QueueUrl=self.queue_url, Entries=entries)
+            call_service(change, self.budget)
+
+    def peek(self, *, hidden_seconds: int) -> list[str | None]:
+        """Return the jobs that up to ten messages name, None where one names none; they stay in the queue."""
+
+        def receive() -> list[str | None]:
+            answer = self.client.receive_message(
+                QueueUrl=self.queue_url, MaxNumberOfMessages=_ENTRIES_A_CALL, VisibilityTimeout=hidden_seconds
+            )
+            return [job_id_of(message["Body"]) for message in answer.get("Messages", [])]
+
+        return call_service(receive, self.budget)
+
+    def _send(self, entries: Sequence[SendMessageBatchRequestEntryTypeDef]) -> None:
+        answer = self.client.send_message_batch(QueueUrl=self.queue_url, Entries=entries)
+        if failed := answer.get("Failed"):
+            raise UnavailableError("the queue did not take all messages", {"failed": len(failed)})
+
+
+def body_of(job_id: str) -> str:
+    """Return the body of the message that names a job."""
+    return json.dumps({"job_id": job_id})
+
+
+def job_id_of(body: str) -> str | None:
+    """Return the job that a message names.
+
+    >>> job_id_of(body_of("0" * 32)) == "0" * 32
+    True
+    >>> job_id_of("hello")
+    """
+    try:
+        job_id = json.loads(body)["job_id"]
+    except (ValueError, TypeError, KeyError):
+        return None
+    return job_id if isinstance(job_id, str) and job_id else None

@@ -1,0 +1,122 @@
+"""Jobs that come as a file: each line of JSON lines is a request, and becomes a job or is reported."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from textprep import Language
+
+from text_classification.gateways.job_items import Job
+from text_classification.gateways.job_objects import JobObjects
+from text_classification.gateways.job_table import JobTable, chunks
+from text_classification.logic.classification import check_annotations, languages_of
+from text_classification.logic.jobs import Submission, derived_job_id
+from text_classification.logic.requests import InvalidRequestError, parse_classification, parse_large_job
+
+INCOMING_PREFIX = "jobs/incoming/"
+SUBMITTED_PREFIX = "jobs/submitted/"
+MAX_LINES = 100_000
+
+_JOBS_AT_ONCE = 100
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobFile:
+    """A file of requests.
+
+    Args:
+        key: Its key, under :data:`INCOMING_PREFIX`.
+        etag: What tells it from others of that key.
+        sequencer: What tells it from the same put there again: each has its own, and a repeated event has the same.
+    """
+
+    key: str
+    etag: str
+    sequencer: str
+
+    @property
+    def report_key(self) -> str:
+        return SUBMITTED_PREFIX + self.key.removeprefix(INCOMING_PREFIX)
+
+    def job_id(self, line: int) -> str:
+        """Return the id of a line's job: the same however often the file is read."""
+        return derived_job_id("s3", self.key, self.sequencer, str(line))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """What became of a file.
+
+    Args:
+        key: Where it stands for each line which job it is, or what is wrong with it.
+        jobs: How many jobs there are.
+        problems: How many lines are none.
+    """
+
+    key: str
+    jobs: int
+    problems: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileSubmitter:
+    """Makes jobs of files.
+
+    Args:
+        table: The jobs.
+        objects: The files, and their reports.
+        retention_seconds: How long a job is remembered.
+        annotated_languages: The languages that annotations may be asked for in.
+        large_jobs: Whether lines may be larger than what is answered at once.
+    """
+
+    table: JobTable
+    objects: JobObjects
+    retention_seconds: int
+    annotated_languages: Collection[Language]
+    large_jobs: bool
+
+    def submit(self, file: JobFile) -> Report:
+        """Make jobs of a file's lines, those that are not made yet, and write a report beside it.
+
+        Raises:
+            GatewayError: The file could not be read, or not all of it was made jobs: submit it again.
+        """
+        report: list[dict[str, object]] = []
+        for batch in chunks(self._lines(file), _JOBS_AT_ONCE):
+            self.table.create_all([job for _, job in batch if isinstance(job, Job)])
+            report += [
+                {"line": line, "job_id": job.job_id} if isinstance(job, Job) else {"line": line, "problem": job}
+                for line, job in batch
+            ]
+        body = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in report)
+        self.objects.write(file.report_key, body.encode(), content_type="application/jsonl")
+        jobs = sum("job_id" in entry for entry in report)
+        return Report(key=file.report_key, jobs=jobs, problems=len(report) - jobs)
+
+    def _lines(self, file: JobFile) -> Iterator[tuple[int, Job | str]]:
+        """Yield for each line that is not empty its number and its job, or what is wrong with it."""
+        lines = enumerate(self.objects.lines(file.key, file.etag), start=1)
+        for number, line in islice(lines, MAX_LINES):
+            if line.strip():
+                yield number, self._job(file, number, line)
+        for number, _ in lines:
+            yield number, f"a file has at most {MAX_LINES:,} lines: put this one and the rest into another"
+            return
+
+    def _job(self, file: JobFile, number: int, line: bytes) -> Job | str:
+        try:
+            request = parse_large_job(line) if self.large_jobs else parse_classification(line)
+            check_annotations(request, languages_of(request), self.annotated_languages)
+        except InvalidRequestError as error:
+            return str(error)
+        submission = Submission(
+            request=request,
+            submitted_by="s3",
+            retention_seconds=self.retention_seconds,
+            job_id=file.job_id(number),
+        )
+        return submission.job(self.objects)

@@ -1,0 +1,39 @@
+"""What can become of a job that a consumer works on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Done:
+    """Nothing is left to be done for the message: the job has its results, or an asynchronous endpoint has it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Again:
+    """The job did not get its results now, and may later.
+
+    Args:
+        problem: Why not. None: another consumer has it.
+        seconds: When to try again. None: the later the more often it was tried.
+    """
+
+    problem: str | None
+    seconds: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refused:
+    """The job can never get results.
+
+    Args:
+        problem: Why not. It may quote the caller's text.
+    """
+
+    problem: str
+
+
+Outcome = Done | Again | Refused
+Outcomes = Mapping[str, Outcome]

@@ -1,0 +1,114 @@
+"""The results of a job: kept once, whoever works on it and however often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from text_classification.gateways.job_items import Ending
+from text_classification.gateways.job_objects import JobObjects
+from text_classification.gateways.job_table import JobTable
+from text_classification.gateways.result_database import ClassificationRow, ResultStore
+from text_classification.logic.classification import ClassifiedText
+from text_classification.logic.jobs import RESULTS_PREFIX, timestamp
+
+_THREADS = 10
+
+
+class JobResults(BaseModel):
+    """The object in S3 that holds what is known of each text of a job, in the order they were sent."""
+
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+    job_id: str
+    model_version: str
+    classified_at: datetime
+    results: list[dict[str, Any]]
+
+    @property
+    def key(self) -> str:
+        return f"{RESULTS_PREFIX}{self.job_id}.json"
+
+    def rows(self, texts: Sequence[str]) -> Iterator[ClassificationRow]:
+        """Yield a row for each of the texts, which are those of the job."""
+        for index, (text, result) in enumerate(zip(texts, self.results, strict=True)):
+            yield ClassificationRow(
+                job_id=self.job_id,
+                text_index=index,
+                text=text,
+                label=result["label"],
+                score=result["score"],
+                scores=result["scores"],
+                language=result["language"],
+                model_version=self.model_version,
+                classified_at=self.classified_at,
+            )
+
+
+def results_of(job_id: str, model_version: str, texts: Sequence[ClassifiedText]) -> JobResults:
+    """Return the results of a job, made now."""
+    return JobResults(
+        job_id=job_id,
+        model_version=model_version,
+        classified_at=datetime.now(UTC),
+        results=[
+            {**text.result.model_dump(), "language": text.language, "annotations": text.annotations} for text in texts
+        ],
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResultKeeper:
+    """Keeps results: first the objects, then the rows, and last the jobs' items, which announces them.
+
+    Whoever dies in between is followed by another, who finds the first one's object and goes on from there.
+
+    Args:
+        table: The jobs.
+        objects: Where the results go.
+        database: Keeps a row for each text. None: there is none.
+    """
+
+    table: JobTable
+    objects: JobObjects
+    database: ResultStore | None
+
+    def keep(self, results: Sequence[JobResults], texts: Mapping[str, Sequence[str]], *, claim: str) -> set[str]:
+        """Keep the results of jobs and return those that the claim still held for.
+
+        Args:
+            results: Of each job.
+            texts: The jobs' texts, by job.
+            claim: Who works on them.
+
+        Raises:
+            GatewayError: Not all is kept, and may be kept again.
+        """
+        with ThreadPoolExecutor(_THREADS) as threads:
+            kept = list(threads.map(self._write, results))
+        if self.database is not None:
+            self.database.save([row for each in kept for row in each.rows(texts[each.job_id])])
+        now = timestamp(datetime.now(UTC))
+        return self.table.end(
+            [
+                Ending(
+                    job_id=each.job_id,
+                    job_status="succeeded",
+                    updated_at=now,
+                    result_key=each.key,
+                    model_version=each.model_version,
+                )
+                for each in kept
+            ],
+            claim=claim,
+        )
+
+    def _write(self, results: JobResults) -> JobResults:
+        body = results.model_dump_json().encode()
+        found = self.objects.write_once(results.key, body)
+        return results if found is body else JobResults.model_validate_json(found)

@@ -1,0 +1,45 @@
+"""The part of the API that is about jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aws_cdk import Duration
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from sm_constructs._function_settings import FunctionSettings
+from sm_constructs.queue import ClassificationQueue
+
+AddMethod = Callable[[apigateway.IResource, str, lambda_.IFunction, bool], apigateway.Method]
+"""Makes a method of a resource; the last argument says whether it has a body to be checked."""
+
+
+def add_job_routes(
+    scope: Construct,
+    *,
+    version: apigateway.Resource,
+    queue: ClassificationQueue,
+    settings: FunctionSettings,
+    timeout: Duration,
+    add_method: AddMethod,
+) -> tuple[list[apigateway.Method], dict[str, lambda_.Function]]:
+    """Define ``POST /v1/jobs`` and ``GET /v1/jobs/{job_id}`` with a function for each.
+
+    Returns:
+        The methods, and the functions by what they do: ``submit`` and ``look``.
+    """
+
+    def function(construct_id: str, handler: str) -> lambda_.Function:
+        return settings.function(scope, construct_id, handler=handler, environment=queue.environment, timeout=timeout)
+
+    functions = {"submit": function("SubmitJob", "submit_job"), "look": function("ReadJob", "read_job")}
+    queue.grant_accept(functions["submit"])
+    queue.grant_look(functions["look"])
+    jobs = version.add_resource("jobs")
+    methods = [
+        add_method(jobs, "POST", functions["submit"], True),
+        add_method(jobs.add_resource("{job_id}"), "GET", functions["look"], False),
+    ]
+    return methods, functions

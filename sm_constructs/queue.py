@@ -1,0 +1,265 @@
+"""The queue of texts to be classified later, and what works on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sagemaker as sagemaker
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from sm_constructs._endpoint_environment import endpoint_environment, max_payload_bytes
+from sm_constructs._function import function_problems
+from sm_constructs._function_settings import FunctionSettings
+from sm_constructs._job_functions import announce_function, bury_function, queue_function, submit_function
+from sm_constructs._job_store import (
+    DEAD_LETTER_RETENTION,
+    batch_problems,
+    grant_table,
+    job_queues,
+    job_table,
+    job_topic,
+    read_queue,
+)
+from sm_constructs._large_jobs import LargeJobs, large_job_problems
+from sm_constructs._validation import Problems
+from sm_constructs.endpoint.endpoint import Endpoint
+from sm_constructs.lambda_platform import LambdaPlatform
+from sm_constructs.preprocessing import TextPreprocessor
+from sm_constructs.storage import ArtifactStore
+
+_LONGEST_TIMEOUT_SECONDS = 900
+_SHORTEST_TIMEOUT_SECONDS = 10
+_SHARE_OF_A_CALL = 0.6  # of the consumer's time; a batch that the model refuses needs more than one
+
+
+class ClassificationQueue(Construct):
+    """Define a queue of jobs, the Lambda function that works on them, and where their results go.
+
+    A job is accepted by writing an item into a DynamoDB table. Everything else follows from that: the table's stream
+    queues the job in SQS, the consumer labels the texts of all messages of a batch by one call of the endpoint, puts
+    each job's results into S3 and writes the item again, and the stream announces that to an SNS topic and an
+    EventBridge bus. A message whose job fails too often is kept as a dead letter, from which SQS drives it back.
+
+    Args:
+        scope: The parent construct.
+        construct_id: The id within the parent.
+        endpoint: The endpoint that classifies.
+        artifacts: Results go under ``results/jobs/`` there, requests that are too large for the table under
+            ``jobs/requests/``. JSON lines that are put under ``jobs/incoming/`` become jobs; which, and what is wrong
+            with the lines that do not, stands under ``jobs/submitted/`` then. A bucket that was handed in must tell
+            EventBridge of new objects for that.
+        preprocessor: Finds the words of a text, for requests with ``"annotations": true``. When omitted: such
+            requests are refused.
+        asynchronous_endpoint: Has the jobs that are too large for one call of ``endpoint``, which only files hold. Its
+            variant has ``inputs``, ``success_topic`` and ``error_topic``. When omitted: such jobs are refused.
+        event_bus: Where it is said that jobs have ended, beside the topic. When omitted: the account's default bus.
+        batch_size: The most messages that the consumer gets at once, 1 to 10,000; more than 10 need a
+            ``batching_window``. When omitted: 10.
+        batching_window: How long messages are gathered for a batch, up to 5 minutes. When omitted: not at all.
+        max_concurrency: How many batches are worked on at the same time, 2 to 1,000: as many as the endpoint takes.
+            When omitted: 10.
+        max_receive_count: How often a job is tried before its message is a dead letter, 2 to 1,000. When omitted: 8,
+            which with the pauses between them is about a quarter of an hour.
+        first_retry_pause: The pause after the first try, whole seconds; each further one is twice as long, up to 15
+            minutes, and all of them are shortened by up to a half at random. When omitted: 10 seconds.
+        job_retention: How long a job is remembered after it was accepted; more than the 14 days that a dead letter
+            is kept. When omitted: 30 days. Results in S3 stay.
+        memory_size_mb: Memory of each function in MB, 128 to 10,240. When omitted: 512 MB.
+        timeout: How long the consumer may work on a batch, 10 to 900 seconds. When omitted: one minute. A message
+            stays hidden for six times that and the window, as AWS advises, when a consumer was killed with it.
+        reserved_concurrent_executions: How many consumers run at the same time at most; not less than
+            ``max_concurrency``. When omitted: no limit but the account's.
+        log_retention: How long logs are kept. When omitted: one month.
+        removal_policy: What happens to table and logs when the stack is deleted. When omitted: they are kept, and
+            the table is protected from deletion.
+        vpc: The VPC that the functions run in, in its private subnets; from there they reach DynamoDB, S3, SQS, SNS,
+            EventBridge and the endpoint. When omitted: Lambda's own network.
+        encryption_key: The KMS key for table, queues, topic, environment variables and logs. When omitted: keys that
+            AWS manages.
+        lambda_platform: Python version and architecture of the functions. When omitted: Python 3.13 on arm64.
+
+    Attributes:
+        job_table: The jobs.
+        queue: The queue.
+        dead_letter_queue: The messages whose jobs failed too often.
+        topic: Says which jobs have succeeded and failed, with the attributes ``status``, ``submitted_by``, ``texts``
+            and ``model_version``, which subscriptions filter by.
+        event_bus: Says the same.
+        consumer: The function that works on jobs.
+        functions: All functions by what they do: ``consume``, ``queue``, ``announce``, ``bury`` and ``submit``.
+
+    Raises:
+        InvalidPropsError: Arguments that AWS would refuse or that lose jobs, all of them at once; or the functions'
+            dependencies have not been bundled, with the command that does it.
+
+    Example: ``docs/examples/classification_queue.py``.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        endpoint: sagemaker.IEndpoint,
+        artifacts: ArtifactStore,
+        preprocessor: TextPreprocessor | None = None,
+        asynchronous_endpoint: Endpoint | None = None,
+        event_bus: events.IEventBus | None = None,
+        batch_size: int = 10,
+        batching_window: Duration | None = None,
+        max_concurrency: int = 10,
+        max_receive_count: int = 8,
+        first_retry_pause: Duration | None = None,
+        job_retention: Duration | None = None,
+        memory_size_mb: int = 512,
+        timeout: Duration | None = None,
+        reserved_concurrent_executions: int | None = None,
+        log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
+        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+        vpc: ec2.IVpc | None = None,
+        encryption_key: kms.IKey | None = None,
+        lambda_platform: LambdaPlatform | None = None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        timeout = timeout or Duration.minutes(1)
+        window = batching_window or Duration.seconds(0)
+        pause = first_retry_pause or Duration.seconds(10)
+        self.job_retention: Duration = job_retention or Duration.days(30)
+        platform = lambda_platform or LambdaPlatform()
+
+        problems = Problems()
+        problems.extend(batch_problems(batch_size, window))
+        problems.extend(large_job_problems(asynchronous_endpoint))
+        problems.between("max_concurrency", max_concurrency, 2, 1000)
+        problems.at_least("reserved_concurrent_executions", reserved_concurrent_executions, max_concurrency)
+        problems.between("max_receive_count", max_receive_count, 2, 1000)
+        problems.between("first_retry_pause", pause.to_seconds(integral=False), 1, 900, "seconds")
+        problems.unless(
+            self.job_retention.to_days(integral=False) > DEAD_LETTER_RETENTION.to_days(),
+            f"job_retention is {self.job_retention.to_human_string()}: must be more than the "
+            f"{DEAD_LETTER_RETENTION.to_days()} days that a dead letter is kept, or it names a job that is forgotten",
+        )
+        problems.at_least("timeout", timeout.to_seconds(integral=False), _SHORTEST_TIMEOUT_SECONDS, "seconds")
+        function_problems(
+            problems,
+            memory_size_mb=memory_size_mb,
+            timeout=timeout,
+            longest_timeout_seconds=_LONGEST_TIMEOUT_SECONDS,
+            reserved_concurrent_executions=reserved_concurrent_executions,
+            lambda_platform=platform,
+        )
+        problems.raise_for(self)
+
+        self.artifacts = artifacts
+        self.preprocessor = preprocessor
+        self.job_table: dynamodb.Table = job_table(self, encryption_key=encryption_key, removal_policy=removal_policy)
+        self.queue: sqs.Queue
+        self.dead_letter_queue: sqs.Queue
+        self.queue, self.dead_letter_queue = job_queues(
+            self,
+            encryption_key=encryption_key,
+            # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+            visibility_timeout=Duration.seconds(6 * timeout.to_seconds() + window.to_seconds()),
+            max_receive_count=max_receive_count,
+        )
+        self.topic: sns.Topic = job_topic(self, encryption_key=encryption_key)
+        self.event_bus: events.IEventBus = event_bus or events.EventBus.from_event_bus_name(
+            self, "DefaultBus", "default"
+        )
+        settings = FunctionSettings(
+            memory_size_mb=memory_size_mb,
+            log_retention=log_retention,
+            removal_policy=removal_policy,
+            vpc=vpc,
+            encryption_key=encryption_key,
+            lambda_platform=platform,
+        )
+        large_jobs = LargeJobs.of(asynchronous_endpoint)
+        large_job_environment = large_jobs.environment if large_jobs else {}
+        self.consumer: lambda_.Function = settings.function(
+            self,
+            "ConsumeJobs",
+            handler="consume_jobs",
+            environment={
+                **self.environment,
+                **endpoint_environment(endpoint, preprocessor, timeout.to_seconds() * _SHARE_OF_A_CALL),
+                **large_job_environment,
+                "QUEUE_URL": self.queue.queue_url,
+                "MAX_RECEIVE_COUNT": str(max_receive_count),
+                "FIRST_PAUSE_SECONDS": str(pause.to_seconds()),
+                "MAX_PAYLOAD_BYTES": str(max_payload_bytes(endpoint)),
+            },
+            timeout=timeout,
+            reserved_concurrent_executions=reserved_concurrent_executions,
+        )
+        self._grant_consumer(endpoint)
+        if large_jobs:
+            large_jobs.connect(self.queue, self.consumer)
+        read_queue(
+            self.queue,
+            self.consumer,
+            batch_size=batch_size,
+            batching_window=window,
+            max_concurrency=max_concurrency,
+        )
+        self.functions: Mapping[str, lambda_.Function] = {
+            "consume": self.consumer,
+            "queue": queue_function(self, settings),
+            "announce": announce_function(self, settings),
+            "bury": bury_function(self, settings),
+            "submit": submit_function(self, settings, large_job_environment),
+        }
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a function has to know to accept jobs or look at them, when :meth:`grant_accept` or such lets it."""
+        return {
+            "JOB_TABLE_NAME": self.job_table.table_name,
+            "BUCKET_NAME": self.artifacts.bucket.bucket_name,
+            "JOB_RETENTION_SECONDS": str(self.job_retention.to_seconds()),
+            "ANNOTATED_LANGUAGES": " ".join(self.preprocessor.functions if self.preprocessor else ()),
+        }
+
+    def grant_accept(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to accept jobs: to write new items into the table, and large requests into the bucket."""
+        grant = grant_table(self.job_table, grantee, "PutItem")
+        return grant.combine(self.artifacts.jobs.under("requests/").grant_put(grantee))
+
+    def grant_look(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to look at jobs and their results."""
+        grant = grant_table(self.job_table, grantee, "BatchGetItem")
+        return grant.combine(self.artifacts.results.under("jobs/").grant_get(grantee))
+
+    def grant_redrive(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to drive dead letters back into the queue, to watch that and to end it."""
+        grant = self.dead_letter_queue.grant(
+            grantee,
+            "sqs:StartMessageMoveTask",
+            "sqs:ListMessageMoveTasks",
+            "sqs:CancelMessageMoveTask",
+            "sqs:ReceiveMessage",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+        ).combine(self.queue.grant(grantee, "sqs:SendMessage"))
+        key = self.queue.encryption_master_key
+        return grant.combine(key.grant_encrypt_decrypt(grantee)) if key else grant
+
+    def _grant_consumer(self, endpoint: sagemaker.IEndpoint) -> None:
+        endpoint.grant_invoke(self.consumer)
+        if self.preprocessor is not None:
+            self.preprocessor.grant_invoke(self.consumer)
+        grant_table(self.job_table, self.consumer, "BatchGetItem", "UpdateItem")
+        self.artifacts.jobs.under("requests/").grant_get(self.consumer)
+        results = self.artifacts.results.under("jobs/")
+        results.grant_get(self.consumer)
+        results.grant_put(self.consumer)

@@ -1,0 +1,328 @@
+"""Jobs in the local AWS: accepted through the API, worked on from the queue, looked at through the API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.jobs.load import POISON, consumers, mapping
+from tests.jobs.stack import JobsStack, deploy_jobs
+from tests.local_aws import LocalAws
+from tests.sagemaker_account import eventually
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def deployed(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> JobsStack:
+    stack = deploy_jobs(local_aws, tmp_path_factory.mktemp("jobs"))
+    # Shorter than on AWS, where it is six times the function's timeout: a killed consumer's messages come back sooner.
+    boto3.client("sqs").set_queue_attributes(QueueUrl=stack.outputs["QueueUrl"], Attributes={"VisibilityTimeout": "32"})
+    return stack
+
+
+@pytest.fixture
+def jobs(deployed: JobsStack) -> Iterator[JobsStack]:
+    yield deployed
+    deployed.faults()
+    deployed.close()
+
+
+def ended(jobs: JobsStack, job_id: str, status: str = "succeeded", seconds: float = 90) -> Any:
+    """Return what the API says of a job once it has that status."""
+    return eventually(lambda: view if (view := jobs.get(job_id).json)["status"] == status else None, seconds)
+
+
+def accepted(jobs: JobsStack, *texts: str, **headers: str) -> str:
+    """Return the id of a job that was accepted."""
+    answer = jobs.post({"texts": texts}, **headers)
+    assert answer.status == 202, answer.body
+    return str(answer.json["job_id"])
+
+
+def taken(url: str) -> list[Any]:
+    """Take messages out of a queue and return their bodies."""
+    sqs = boto3.client("sqs")
+    found = []
+    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+        for message in messages:
+            found.append(json.loads(message["Body"]))
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return found
+
+
+def dead(jobs: JobsStack) -> set[str]:
+    """Return the jobs of dead letters; for some seconds one is hidden when somebody else has looked at it."""
+    messages = boto3.client("sqs").receive_message(
+        QueueUrl=jobs.outputs["DeadLetterQueueUrl"], MaxNumberOfMessages=10, VisibilityTimeout=0
+    )
+    return {json.loads(message["Body"])["job_id"] for message in messages.get("Messages", [])}
+
+
+def test_a_job_is_accepted_worked_on_and_looked_at(jobs: JobsStack) -> None:
+    answer = jobs.post({"texts": ["you won a prize", "这本书很好"], "annotations": True})
+
+    assert answer.status == 202, answer.body
+    job_id = answer.json["job_id"]
+    assert answer.json["status"] == "queued"
+    assert answer.headers["Location"].endswith(f"/v1/jobs/{job_id}")
+    view = ended(jobs, job_id)
+    assert [(each["label"], each["language"]) for each in view["results"]] == [("spam", "en"), ("good", "zh")]
+    assert all(each["annotations"]["tokens"] for each in view["results"])
+    assert view["model_version"] == "faulty-1"
+    bucket, _, key = view["result_url"].removeprefix("s3://").partition("/")
+    document = json.loads(boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
+    assert document["results"] == view["results"]
+
+
+def test_what_has_ended_is_announced_to_the_topic_and_the_event_bus(jobs: JobsStack) -> None:
+    good, bad = accepted(jobs, "fine"), accepted(jobs, POISON)
+    ended(jobs, good)
+    ended(jobs, bad, "failed")
+
+    def announced(url: str, wanted: set[str]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+
+        def look() -> bool:
+            found.update({body["job_id"]: body for body in (each.get("detail", each) for each in taken(url))})
+            return wanted <= found.keys()
+
+        eventually(look)
+        return found
+
+    heard = announced(jobs.outputs["HeardUrl"], {good, bad})
+    seen = announced(jobs.outputs["SeenUrl"], {good, bad})
+    filtered = announced(jobs.outputs["FailuresUrl"], {bad})
+    assert heard[good]["status"] == "succeeded"
+    assert heard[good]["result_url"].endswith(f"/results/jobs/{good}.json")
+    assert "cannot be classified" in heard[bad]["error"]
+    assert (seen[good], seen[bad]) == (heard[good], heard[bad])
+    assert good not in filtered
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ({"texts": []}, 400, "texts"),
+        ({"texts": ["a"], "colour": "red"}, 400, "colour"),
+        ({"texts": ["a" * 10_000] * 20 + ["a"]}, 413, "200,001"),
+    ],
+)
+def test_a_bad_job_is_refused_with_a_problem(jobs: JobsStack, body: Any, status: int, words: str) -> None:
+    answer = jobs.post(body)
+
+    assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
+    assert words in answer.json["detail"]
+
+
+@pytest.mark.parametrize("job_id", ["0" * 32, "no-such-job"])
+def test_a_job_that_there_is_not_is_not_found(jobs: JobsStack, job_id: str) -> None:
+    answer = jobs.get(job_id)
+
+    assert (answer.status, answer.headers["Content-Type"]) == (404, "application/problem+json")
+    assert job_id in answer.json["detail"]
+
+
+def test_identical_requests_at_the_same_time_are_one_job(jobs: JobsStack) -> None:
+    body = {"texts": ["the same"]}
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _: jobs.post(body, Idempotency_Key="order-17"), range(16)))
+
+    assert {answer.status for answer in answers} == {202}
+    (job_id,) = {answer.json["job_id"] for answer in answers}
+    ended(jobs, job_id)
+    again = jobs.post(body, Idempotency_Key="order-17")
+    assert (again.status, again.json["job_id"], again.json["status"]) == (202, job_id, "succeeded")
+
+
+def test_the_same_key_with_another_body_is_a_conflict(jobs: JobsStack) -> None:
+    job_id = accepted(jobs, "one", Idempotency_Key="order-18")
+
+    answer = jobs.post({"texts": ["two"]}, Idempotency_Key="order-18")
+
+    assert (answer.status, answer.headers["Content-Type"]) == (409, "application/problem+json")
+    assert len(ended(jobs, job_id)["results"]) == 1
+
+
+def test_without_a_key_the_same_request_twice_is_two_jobs(jobs: JobsStack) -> None:
+    assert accepted(jobs, "one") != accepted(jobs, "one")
+
+
+def test_a_request_that_is_too_large_for_the_table_goes_by_s3(jobs: JobsStack) -> None:
+    texts = ["好" * 9_990] * 20  # 600 KB
+    job_id = accepted(jobs, *texts)
+
+    assert len(ended(jobs, job_id)["results"]) == 20
+    item = boto3.client("dynamodb").get_item(TableName=jobs.outputs["JobTableName"], Key={"job_id": {"S": job_id}})[
+        "Item"
+    ]
+    assert "request" not in item
+    assert item["request_key"]["S"].startswith("jobs/requests/")
+
+
+@contextmanager
+def _without(jobs: JobsStack, function: str, action: str) -> Iterator[None]:
+    """Take an action from a function's role for a while."""
+    iam = boto3.client("iam")
+    configuration = boto3.client("lambda").get_function_configuration(FunctionName=jobs.outputs[function])
+    role = configuration["Role"].rsplit("/", 1)[-1]
+    before = {
+        name: iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+    }
+    taken_away = 0
+    for name, document in before.items():
+        kept = [one for one in document["Statement"] if action not in one["Action"]]
+        taken_away += len(document["Statement"]) - len(kept)
+        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps({**document, "Statement": kept}))
+    assert taken_away, f"no statement allows {action}"
+    try:
+        yield
+    finally:
+        for name, document in before.items():
+            iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
+
+
+def _log(jobs: JobsStack, function: str) -> str:
+    configuration = boto3.client("lambda").get_function_configuration(FunctionName=jobs.outputs[function])
+    pages = boto3.client("logs").get_paginator("filter_log_events")
+    found = pages.paginate(logGroupName=configuration["LoggingConfig"]["LogGroup"])
+    return "\n".join(event["message"] for page in found for event in page["events"])
+
+
+def test_a_job_that_was_recorded_and_not_queued_is_queued_later_and_worked_on_once(jobs: JobsStack) -> None:
+    with _without(jobs, "QueueFunctionName", "sqs:SendMessage"):
+        job_id = accepted(jobs, "not lost")
+        eventually(lambda: "AccessDenied" in _log(jobs, "QueueFunctionName"))
+        assert jobs.get(job_id).json["status"] == "queued"
+
+    ended(jobs, job_id)
+    versions = boto3.client("s3").list_object_versions(
+        Bucket=jobs.outputs["BucketName"], Prefix=f"results/jobs/{job_id}"
+    )["Versions"]
+    assert len(versions) == 1
+
+
+def test_jobs_are_accepted_while_the_endpoint_is_down_and_worked_on_afterwards(jobs: JobsStack) -> None:
+    jobs.faults(failing=1)
+    job_ids = [accepted(jobs, f"patience {number}") for number in range(12)]
+    waiting = eventually(lambda: view if "last_error" in (view := jobs.get(job_ids[0]).json) else None)
+    assert waiting["status"] in ("queued", "running")
+    assert "the model failed" in waiting["last_error"]
+    jobs.faults()
+
+    for job_id in job_ids:
+        assert "last_error" not in ended(jobs, job_id)
+
+
+def test_a_poisonous_job_fails_alone_and_is_driven_back_from_the_dead_letters(jobs: JobsStack) -> None:
+    mapping(jobs, Enabled=False)
+    bad, good = accepted(jobs, POISON), [accepted(jobs, f"neighbour {number}") for number in range(5)]
+    mapping(jobs, Enabled=True)
+
+    assert "cannot be classified" in ended(jobs, bad, "failed")["error"]
+    for job_id in good:
+        ended(jobs, job_id)
+    eventually(lambda: bad in dead(jobs))
+
+    jobs.faults(cured=1)
+    sqs, arn = boto3.client("sqs"), jobs.outputs["DeadLetterQueueArn"]
+    sqs.start_message_move_task(SourceArn=arn)
+
+    assert len(ended(jobs, bad)["results"]) == 1
+    (task,) = eventually(
+        lambda: [
+            each for each in sqs.list_message_move_tasks(SourceArn=arn)["Results"] if each["Status"] == "COMPLETED"
+        ]
+    )
+    assert task["ApproximateNumberOfMessagesMoved"] >= 1
+    assert not dead(jobs)
+
+
+def test_a_job_that_kills_its_consumer_in_each_try_has_failed_and_says_why(jobs: JobsStack) -> None:
+    jobs.faults(seconds=8)
+    boto3.client("sqs").set_queue_attributes(QueueUrl=jobs.outputs["QueueUrl"], Attributes={"VisibilityTimeout": "3"})
+    job_id = accepted(jobs, "deadly")
+    try:
+
+        def dies() -> bool:
+            if jobs.get(job_id).json["status"] == "running":
+                for process in consumers(jobs):
+                    process.kill()
+            return job_id in dead(jobs)
+
+        eventually(dies, seconds=240)
+    finally:
+        boto3.client("sqs").set_queue_attributes(
+            QueueUrl=jobs.outputs["QueueUrl"], Attributes={"VisibilityTimeout": "32"}
+        )
+
+    # A schedule calls it each minute, too.
+    def buried() -> Any:
+        boto3.client("lambda").invoke(FunctionName=jobs.outputs["BuryFunctionName"])
+        view = jobs.get(job_id).json
+        return view if view["status"] == "failed" else None
+
+    assert "ended without an answer" in eventually(buried, seconds=90)["error"]
+    assert eventually(lambda: job_id in dead(jobs)), "the dead letter is gone"
+
+
+def test_lines_of_a_file_become_jobs_once_and_bad_lines_are_reported(jobs: JobsStack) -> None:
+    s3, bucket = boto3.client("s3"), jobs.outputs["BucketName"]
+    lines = [{"texts": ["you won a prize", "fine"]}, {"texts": []}, {"texts": ["这本书很好"]}]
+    body = "\n".join(json.dumps(line) for line in lines) + "\n\nthis is no JSON\n"
+    etag = s3.put_object(Bucket=bucket, Key="jobs/incoming/today/reviews.jsonl", Body=body.encode())["ETag"]
+
+    def reported() -> Any:
+        found = s3.list_objects_v2(Bucket=bucket, Prefix="jobs/submitted/today/").get("Contents")
+        return found and s3.get_object(Bucket=bucket, Key=found[0]["Key"])["Body"].read().splitlines()
+
+    first, empty, second, broken = [json.loads(line) for line in eventually(reported, seconds=60)]
+    assert [each["line"] for each in (first, empty, second, broken)] == [1, 2, 3, 5]
+    assert "texts has 0 entries" in empty["problem"]
+    assert "not JSON" in broken["problem"]
+    assert [result["label"] for result in ended(jobs, first["job_id"])["results"]] == ["spam", "good"]
+    assert len(ended(jobs, second["job_id"])["results"]) == 1
+
+    # The same event twice, as EventBridge may send it, and once more after its report was forgotten.
+    new = {"key": "jobs/incoming/today/reviews.jsonl", "etag": etag.strip('"'), "sequencer": "0042"}
+    reports = [_submit(jobs, new) for _ in range(2)]
+    table = boto3.resource("dynamodb").Table(jobs.outputs["JobTableName"])
+    items = table.scan()["Items"]
+    for item in items:
+        if str(item["job_id"]).startswith("submit-file"):
+            table.delete_item(Key={"job_id": item["job_id"]})
+    reports.append(_submit(jobs, new))
+    assert reports == [{"key": "jobs/submitted/today/reviews.jsonl", "jobs": 2, "problems": 2}] * 3
+    assert table.scan(Select="COUNT")["Count"] <= len(items)
+
+
+def _submit(jobs: JobsStack, new: dict[str, str]) -> Any:
+    """Tell the function of a new object, and return its report."""
+    answer = boto3.client("lambda").invoke(
+        FunctionName=jobs.outputs["SubmitFunctionName"], Payload=json.dumps({"detail": {"object": new}})
+    )
+    return json.loads(answer["Payload"].read())
+
+
+def test_a_job_that_is_too_large_for_one_call_goes_through_the_asynchronous_endpoint(jobs: JobsStack) -> None:
+    s3, bucket = boto3.client("s3"), jobs.outputs["BucketName"]
+    texts = [f"{number} {'won a prize' if number % 2 else 'fine'} ".ljust(10_000, "x") for number in range(700)]
+    lines = [{"texts": texts}, {"texts": [*texts, POISON]}]
+    body = "\n".join(json.dumps(line) for line in lines)  # 7 MB each
+    s3.put_object(Bucket=bucket, Key="jobs/incoming/large.jsonl", Body=body.encode())
+
+    def reported() -> Any:
+        found = s3.list_objects_v2(Bucket=bucket, Prefix="jobs/submitted/large.jsonl").get("Contents")
+        return found and s3.get_object(Bucket=bucket, Key=found[0]["Key"])["Body"].read().splitlines()
+
+    good, bad = [json.loads(line)["job_id"] for line in eventually(reported, seconds=60)]
+    labels = [result["label"] for result in ended(jobs, good)["results"]]
+    assert labels == ["good", "spam"] * 350
+    assert "this text cannot be classified" in ended(jobs, bad, "failed")["error"]
