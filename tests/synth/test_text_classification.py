@@ -77,7 +77,21 @@ def test_the_stack_has_exactly_the_outputs_that_clients_find_it_by(
         "AlarmTopicArn": stack.resolve(system.monitoring.topic.topic_arn),
         "DashboardName": stack.resolve(system.monitoring.dashboard.dashboard_name),
         "ClassifyFunctionName": stack.resolve(system.api.classify_function.function_name),
+        "DatasetAnnotationStateMachineArn": stack.resolve(system.dataset_annotation.state_machine.state_machine_arn),
+        "JobQueueUrl": stack.resolve(system.queue.queue.queue_url),
+        "DeadLetterQueueArn": stack.resolve(system.queue.dead_letter_queue.queue_arn),
+        "JobTopicArn": stack.resolve(system.queue.topic.topic_arn),
+        **(
+            {
+                "ResultDatabaseArn": stack.resolve(system.database.cluster.cluster_arn),
+                "ResultDatabaseSecretArn": stack.resolve(system.database.secret.secret_arn),
+                "ResultDatabaseName": system.database.database_name,
+            }
+            if system.database
+            else {}
+        ),
     }
+    assert (system.database is not None) == stage.result_database
 
 
 def test_dev_is_the_default_and_serves_on_demand(app: cdk.App, model_data: ModelData) -> None:
