@@ -325,4 +325,4 @@ def test_a_job_that_is_too_large_for_one_call_goes_through_the_asynchronous_endp
     good, bad = [json.loads(line)["job_id"] for line in eventually(reported, seconds=60)]
     labels = [result["label"] for result in ended(jobs, good)["results"]]
     assert labels == ["good", "spam"] * 350
-    assert "this text cannot be classified" in ended(jobs, bad, "failed")["error"]
+    assert "client error (400)" in ended(jobs, bad, "failed")["error"]
