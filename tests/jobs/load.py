@@ -52,10 +52,10 @@ class Load:
     def submit(self, count: int, *, poison_share: float = 0.0) -> None:
         """Submit jobs of one text through the API."""
         numbers = range(len(self.good) + len(self.poison), len(self.good) + len(self.poison) + count)
-        every = round(1 / poison_share) if poison_share else count + 1
+        every = round(1 / poison_share) if poison_share else 0
 
         def post(number: int) -> None:
-            poison = number % every == every - 1
+            poison = bool(every) and number % every == every - 1
             body, key = {"texts": [text(number, poison=poison)]}, f"{self.key}-{number}"
             for _ in range(_ATTEMPTS):  # as a client does on a busy machine: under its key it is one job
                 answer = self.stack.post(body, Idempotency_Key=key)
