@@ -115,9 +115,11 @@ class Load:
         sqs, url = boto3.client("sqs"), self.stack.outputs["DeadLetterQueueUrl"]
         deadline = time.monotonic() + seconds
         found: Counter[str] = Counter()
+        wanted = set(self.job_ids)
         while len(found) < expected and time.monotonic() < deadline:
             for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
-                found[json.loads(message["Body"])["job_id"]] += 1
+                if (job_id := json.loads(message["Body"])["job_id"]) in wanted:
+                    found[job_id] += 1
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return found
 
