@@ -52,10 +52,10 @@ class Load:
     def submit(self, count: int, *, poison_share: float = 0.0) -> None:
         """Submit jobs of one text through the API."""
         numbers = range(len(self.good) + len(self.poison), len(self.good) + len(self.poison) + count)
-        every = round(1 / poison_share) if poison_share else count + 1
+        every = round(1 / poison_share) if poison_share else 0
 
         def post(number: int) -> None:
-            poison = number % every == every - 1
+            poison = bool(every) and number % every == every - 1
             body, key = {"texts": [text(number, poison=poison)]}, f"{self.key}-{number}"
             for _ in range(_ATTEMPTS):  # as a client does on a busy machine: under its key it is one job
                 answer = self.stack.post(body, Idempotency_Key=key)
@@ -115,9 +115,11 @@ class Load:
         sqs, url = boto3.client("sqs"), self.stack.outputs["DeadLetterQueueUrl"]
         deadline = time.monotonic() + seconds
         found: Counter[str] = Counter()
+        wanted = set(self.job_ids)
         while len(found) < expected and time.monotonic() < deadline:
             for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
-                found[json.loads(message["Body"])["job_id"]] += 1
+                if (job_id := json.loads(message["Body"])["job_id"]) in wanted:
+                    found[job_id] += 1
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return found
 
