@@ -6,7 +6,8 @@ if __name__ == "__main__":
     try:
         from sm_client.cli import main
     except ModuleNotFoundError as error:
-        if error.name not in ("rich", "typer"):
+        missing = str(error.name).partition(".")[0]
+        if missing not in ("rich", "typer"):
             raise
-        sys.exit(f"Error: the command line needs {error.name}: pip install 'sm-constructs[cli]'")
+        sys.exit(f"Error: the command line needs {missing}: pip install 'sm-constructs[cli]'")
     main()

@@ -43,15 +43,12 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Texts = Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts, unless there is a file of them.")]
+Texts = Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="Texts, unless there is a file of them.")]
 TextFile = Annotated[
     Path | None,
     typer.Option(
         "--file",
         "-f",
-        exists=True,
-        dir_okay=False,
-        allow_dash=True,
         help="A text on each line, or JSON lines (*.jsonl): strings, or objects with a `text`. - is stdin.",
     ),
 ]
@@ -60,7 +57,7 @@ LanguageOption = Annotated[Language, typer.Option(help="Of the texts.")]
 AnnotationsOption = Annotated[bool, typer.Option("--annotations", help="Words, tags and entities, too.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines.")]
 JobIds = Annotated[
-    list[str] | None, typer.Argument(metavar="[JOB_ID]...", help="When omitted: the first word of each line of stdin.")
+    list[str] | None, typer.Argument(metavar="JOB_ID", help="When omitted: the first word of each line of stdin.")
 ]
 
 
@@ -219,7 +216,10 @@ def _piped(what: str) -> list[str]:
 
 
 def _lines(file: Path) -> list[str]:
-    return _decoded(file.read_bytes(), str(file))
+    try:
+        return _decoded(file.read_bytes(), str(file))
+    except OSError as error:
+        raise typer.BadParameter(f"{file}: {error.strerror}", param_hint="--file") from error
 
 
 def _decoded(document: bytes, name: str) -> list[str]:

@@ -11,6 +11,12 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import boto3
+
+from sm_client import Client, Polling
+from sm_client._transport import Retries
+
+API_URL = "https://abc123.execute-api.eu-west-1.amazonaws.com/dev/"
 ANSWER = {
     "model_version": "1-abc",
     "results": [{"label": "good", "score": 0.9, "scores": {"good": 0.9, "bad": 0.1}, "language": "zh"}],
@@ -33,6 +39,16 @@ class Api:
     answers: list[tuple[int, Any]]
     requests: list[Recorded] = field(default_factory=list)
     url: str = ""
+
+    def client(self, session: boto3.Session | None = None) -> Client:
+        """Return a client of it that is quick to try and to look again."""
+        return Client(
+            API_URL,
+            session=session or boto3.Session("AKIATEST", "secret", region_name="eu-west-1"),
+            endpoint_url=self.url,
+            retries=Retries(attempts=3, base_s=0.001, cap_s=0.01),
+            polling=Polling(first_s=0.001, cap_s=0.01),
+        )
 
     def next_answer(self, request: Recorded) -> tuple[int, bytes]:
         status, body = self.answers[min(len(self.requests), len(self.answers) - 1)]

@@ -20,9 +20,8 @@ from sm_client._transport import Retries
 from sm_local.state import StateDirectory
 from sm_local.tls import ensure_certificate
 from tests.unit.aws_answers import Aws, stack_answer
-from tests.unit.recording_api import ANSWER, Api, Recorded, serving
+from tests.unit.recording_api import ANSWER, API_URL, Api, Recorded, serving
 
-API_URL = "https://abc123.execute-api.eu-west-1.amazonaws.com/dev/"
 SECRET = "wJalrXUtnFEMI"  # noqa: S105 - of this test only
 PROBLEM = {"type": "about:blank", "title": "Bad Request", "status": 400, "detail": "texts is empty"}
 
@@ -50,7 +49,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
 
 @pytest.fixture
 def client(api: Api, session: boto3.Session) -> Client:
-    return Client(API_URL, session=session, endpoint_url=api.url, retries=Retries(attempts=3, base_s=0.001, cap_s=0.01))
+    return api.client(session)
 
 
 def test_the_answer_becomes_values(client: Client) -> None:
