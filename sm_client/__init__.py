@@ -6,8 +6,19 @@
 ...     print(result.label, round(result.score, 2))
 """
 
+from sm_client.batches import batches
 from sm_client.client import Client
-from sm_client.errors import ApiError, ApiUnreachableError, SmClientError, StackNotFoundError
+from sm_client.errors import (
+    ApiError,
+    ApiUnreachableError,
+    ConflictError,
+    JobFailedError,
+    NotFoundError,
+    SmClientError,
+    StackNotFoundError,
+    StillRunningError,
+)
+from sm_client.jobs import Job, Polling
 from sm_client.results import Annotations, Classification, Classifications, Entity, Token
 
 __all__ = [
@@ -17,8 +28,15 @@ __all__ = [
     "Classification",
     "Classifications",
     "Client",
+    "ConflictError",
     "Entity",
+    "Job",
+    "JobFailedError",
+    "NotFoundError",
+    "Polling",
     "SmClientError",
     "StackNotFoundError",
+    "StillRunningError",
     "Token",
+    "batches",
 ]

@@ -27,11 +27,12 @@ from botocore.exceptions import (
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
-from sm_client.errors import ApiError, ApiUnreachableError
+from sm_client.errors import ApiError, ApiUnreachableError, ConflictError, NotFoundError
 
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 35.0  # API Gateway itself gives up after 29 s
 _RETRYABLE_STATUSES = frozenset({429, 500, 502, 503, 504})
+_ERRORS = {404: NotFoundError, 409: ConflictError}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,7 +89,7 @@ class SignedTransport:
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],  # type: ignore[list-item]
         )
 
-    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def post(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Return the decoded answer to ``POST {base_url}{path}``.
 
         The request is repeated on 429, 5xx and broken connections: only for calls that may be repeated.
@@ -99,11 +100,18 @@ class SignedTransport:
             NoCredentialsError: The session has no credentials.
         """
         data = json.dumps(body, ensure_ascii=False).encode()
+        return self._call("POST", path, data, {"Content-Type": "application/json", **(headers or {})})
+
+    def get(self, path: str) -> dict[str, Any]:
+        """Return the decoded answer to ``GET {base_url}{path}``. Repeats and raises as :meth:`post` does."""
+        return self._call("GET", path, b"", {})
+
+    def _call(self, method: str, path: str, data: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
         pauses = self._retries.pauses()
         while True:
             pause = next(pauses, None)
             try:
-                response = self._http.send(self._signed("POST", path, data).prepare())
+                response = self._http.send(self._signed(method, path, data, headers).prepare())
             except (HTTPClientError, BotocoreConnectionError) as error:
                 if pause is None or isinstance(error, SSLError | ProxyConnectionError):
                     raise ApiUnreachableError(f"no answer from {self._url}: {error}") from error
@@ -112,11 +120,11 @@ class SignedTransport:
                     return _decoded(response)
             time.sleep(pause)
 
-    def _signed(self, method: str, path: str, data: bytes) -> AWSRequest:
+    def _signed(self, method: str, path: str, data: bytes, headers: Mapping[str, str]) -> AWSRequest:
         credentials = self._session.get_credentials()
         if credentials is None:
             raise NoCredentialsError
-        headers = {"Host": self._host, "Content-Type": "application/json", "Accept": "application/json"}
+        headers = {"Host": self._host, "Accept": "application/json", **headers}
         request = AWSRequest(method=method, url=self._url + path, data=data, headers=headers)
         SigV4Auth(credentials.get_frozen_credentials(), "execute-api", self._session.region_name).add_auth(request)
         return request
@@ -144,7 +152,7 @@ def _decoded(response: AWSResponse) -> dict[str, Any]:
 def _error(response: AWSResponse, problem: Mapping[str, Any]) -> ApiError:
     # What API Gateway answers by itself may be {"message": …} or no JSON at all.
     detail = problem.get("detail") or problem.get("message") or problem.get("Message")
-    return ApiError(
+    return _ERRORS.get(response.status_code, ApiError)(
         status=response.status_code,
         title=str(problem.get("title", "unexpected answer")),
         detail=str(detail or response.text[:500]),

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeVar
+from urllib.parse import quote
+from uuid import uuid4
 
 import boto3
 from botocore.exceptions import ClientError
 
 from sm_client._transport import Retries, SignedTransport, configured_endpoint
-from sm_client.errors import ApiError, StackNotFoundError
-from sm_client.results import Classifications
+from sm_client.errors import ApiError, JobFailedError, StackNotFoundError, StillRunningError
+from sm_client.jobs import Job, Polling
+from sm_client.results import Classification, Classifications
 from sm_client.session import default_session
 
 Language = Literal["auto", "en", "zh"]
+
+_Value = TypeVar("_Value")
 
 
 class Client:
@@ -27,6 +35,8 @@ class Client:
         endpoint_url: Where to connect instead of the host in ``api_url``, which stays in the Host header
             and the signature. ``AWS_ENDPOINT_URL`` when omitted and set.
         retries: Four attempts with up to 5 s between them when omitted.
+        polling: How often jobs are looked at while waiting. When omitted: pauses grow from 0.5 s to 10 s, and begin
+            anew when a job has ended.
     """
 
     def __init__(
@@ -36,11 +46,15 @@ class Client:
         session: boto3.Session | None = None,
         endpoint_url: str | None = None,
         retries: Retries | None = None,
+        polling: Polling | None = None,
     ) -> None:
         self.api_url = api_url
+        self._session = session or default_session()
+        self._session_lock = threading.Lock()  # boto3's sessions are not safe to share, its clients are
+        self._polling = polling or Polling()
         self._transport = SignedTransport(
             api_url,
-            session or default_session(),
+            self._session,
             endpoint_url=endpoint_url or configured_endpoint(),
             retries=retries or Retries(),
         )
@@ -71,15 +85,122 @@ class Client:
             ApiError: The API refused the texts or failed, with the fields of its problem document.
             ApiUnreachableError: No answer came back.
         """
-        if isinstance(texts, str):
-            raise TypeError("texts is a str: give a list of texts")
+        answer = self._transport.post("v1/classifications", _request(texts, language, annotations))
+        return _parsed(Classifications.from_json, answer)
+
+    def submit(
+        self,
+        texts: Sequence[str],
+        language: Language = "auto",
+        annotations: bool = False,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Have texts classified later, and return the job at once.
+
+        Args:
+            texts: As for :meth:`classify`; :func:`~sm_client.batches` makes as many requests of more.
+            language: As for :meth:`classify`.
+            annotations: As for :meth:`classify`.
+            idempotency_key: 1 to 255 visible ASCII characters: the same request under the same key is the same job,
+                however often it is submitted. When omitted: a random one, so that attempts of this call are one job.
+
+        Raises:
+            ConflictError: The key was used for another request before.
+            ApiError: The API refused the texts or failed, with the fields of its problem document.
+            ApiUnreachableError: No answer came back; the job may have been accepted all the same.
+        """
         answer = self._transport.post(
-            "v1/classifications", {"texts": list(texts), "language": language, "annotations": annotations}
+            "v1/jobs",
+            _request(texts, language, annotations),
+            {"Idempotency-Key": uuid4().hex if idempotency_key is None else idempotency_key},
         )
-        try:
-            return Classifications.from_json(answer)
-        except (KeyError, TypeError) as error:
-            raise ApiError(status=200, title="unexpected answer", detail=f"not a classification: {error!r}") from error
+        return _parsed(Job.from_json, answer)
+
+    def job(self, job_id: str) -> Job:
+        """Look at a job.
+
+        Raises:
+            NotFoundError: There is no such job, or no longer.
+            ApiError: The API failed.
+            ApiUnreachableError: No answer came back.
+        """
+        return _parsed(Job.from_json, self._transport.get(f"v1/jobs/{quote(job_id, safe='')}"))
+
+    def as_ended(self, jobs: Iterable[Job | str], *, timeout_s: float = 300) -> Iterator[Job]:
+        """Yield each of several jobs once it has ended, be it well or not.
+
+        Args:
+            jobs: The jobs, or their ids.
+            timeout_s: How long to wait for all of them, in seconds. Each is looked at once at least.
+
+        Raises:
+            StillRunningError: Some have not ended in time.
+            NotFoundError: One does not exist.
+            ApiError: The API failed.
+            ApiUnreachableError: No answer came back.
+        """
+        deadline = time.monotonic() + timeout_s
+        running = dict.fromkeys(map(_job_id, jobs))
+        pauses = self._polling.pauses()
+        while True:
+            seen: list[Job] = []
+            for job_id in list(running):
+                job = self.job(job_id)
+                if job.has_ended:
+                    del running[job_id]
+                    pauses = self._polling.pauses()
+                    yield job
+                else:
+                    seen.append(job)
+            if not running:
+                return
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise StillRunningError(seen)
+            time.sleep(min(next(pauses), left))
+
+    def wait(self, jobs: Iterable[Job | str], *, timeout_s: float = 300) -> list[Job]:
+        """Return jobs once all of them have ended, in the order they were given.
+
+        Arguments and errors are those of :meth:`as_ended`, which also shows how far they are.
+        """
+        job_ids = [_job_id(job) for job in jobs]
+        ended = {job.job_id: job for job in self.as_ended(job_ids, timeout_s=timeout_s)}
+        return [ended[job_id] for job_id in job_ids]
+
+    def results(self, job: Job | str) -> Classifications:
+        """Return the results of a job that has succeeded.
+
+        Those that are too large for an answer of the API are read from S3, which takes ``s3:GetObject`` on the
+        artifacts' ``results/jobs/*``, and ``kms:Decrypt`` where they have a key of their own.
+
+        Args:
+            job: The job, or its id. One that had succeeded when it was looked at is not looked at again.
+
+        Raises:
+            JobFailedError: It has none, and why.
+            StillRunningError: It has none yet: :meth:`wait` first.
+            NotFoundError: There is no such job, or no longer.
+            ApiError: The API failed.
+            ApiUnreachableError: No answer came back.
+            ClientError: S3 refused.
+        """
+        if isinstance(job, str) or job.result_url is None:
+            job = self.job(_job_id(job))
+        if job.status == "failed":
+            raise JobFailedError(job)
+        if job.status != "succeeded":
+            raise StillRunningError([job])
+        results = self._stored(str(job.result_url)) if job.results is None else job.results
+        return Classifications(model_version=str(job.model_version), results=results, request_id=job.request_id)
+
+    def _stored(self, url: str) -> tuple[Classification, ...]:
+        with self._session_lock:
+            s3 = self._session.client("s3")
+        bucket, _, key = url.removeprefix("s3://").partition("/")
+        document = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        return tuple(map(Classification.from_json, document["results"]))
 
 
 def stack_outputs(stack_name: str, session: boto3.Session | None = None) -> dict[str, str]:
@@ -99,3 +220,20 @@ def stack_outputs(stack_name: str, session: boto3.Session | None = None) -> dict
     if "ApiUrl" not in outputs:
         raise StackNotFoundError(stack_name, f"has no output ApiUrl: its status is {stack['StackStatus']}")
     return outputs
+
+
+def _request(texts: Sequence[str], language: Language, annotations: bool) -> dict[str, Any]:
+    if isinstance(texts, str):
+        raise TypeError("texts is a str: give a list of texts")
+    return {"texts": list(texts), "language": language, "annotations": annotations}
+
+
+def _parsed(parse: Callable[[Mapping[str, Any]], _Value], answer: Mapping[str, Any]) -> _Value:
+    try:
+        return parse(answer)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ApiError(status=200, title="unexpected answer", detail=f"not as it should be: {error!r}") from error
+
+
+def _job_id(job: Job | str) -> str:
+    return job if isinstance(job, str) else job.job_id

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sm_client.jobs import Job
+
 
 class SmClientError(Exception):
     """Base of every error that this package raises on purpose."""
@@ -56,3 +62,38 @@ class ApiError(SmClientError):
         self.request_id = request_id
         request = f" (request {request_id})" if request_id else ""
         super().__init__(f"{status} {title}{': ' if detail else ''}{detail}{request}")
+
+
+class NotFoundError(ApiError):
+    """There is no such job, or no longer: they are forgotten some days after they were submitted."""
+
+
+class ConflictError(ApiError):
+    """The idempotency key was used for other texts before."""
+
+
+class JobFailedError(SmClientError):
+    """A job has no results, and never will by itself.
+
+    Args:
+        job: Its ``error`` says why.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        super().__init__(f"job {job.job_id} failed: {job.error or 'for no reason that the API told'}")
+
+
+class StillRunningError(SmClientError):
+    """Jobs have not ended yet, and may still.
+
+    Args:
+        jobs: As they were at the last look.
+    """
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self.jobs = tuple(jobs)
+        first = self.jobs[0]
+        others = f", and {len(self.jobs) - 1} more jobs" if len(self.jobs) > 1 else ""
+        reason = f" (the last try failed: {first.last_error})" if first.last_error else ""
+        super().__init__(f"job {first.job_id} is still {first.status}{reason}{others}")

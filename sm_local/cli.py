@@ -12,11 +12,11 @@ from typing import Annotated
 
 import boto3
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from sm_client import Annotations, Classifications, Client, StackNotFoundError
+from sm_client import Client, StackNotFoundError
 from sm_client.client import Language, stack_outputs
+from sm_client.console import results_table
 from sm_local import deployment, lifecycle, logs
 from sm_local.connection import connect, running_server
 from sm_local.console import console, errors, run, step
@@ -101,7 +101,7 @@ def status() -> None:
 @app.command(epilog=_examples("classify 'You have won a prize'", "classify --annotations --json '物流很快' '质量太差'"))
 def classify(
     texts: Annotated[list[str], typer.Argument(help="One or more texts, Chinese or English.")],
-    language: Annotated[str, typer.Option(help="auto, en or zh.")] = "auto",
+    language: Annotated[Language, typer.Option(help="Of the texts.")] = "auto",
     annotations: Annotated[bool, typer.Option("--annotations", help="Show words, tags and entities, too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
     stage: StageOption = Stage.DEV,
@@ -109,11 +109,11 @@ def classify(
     """Classify texts through the deployed API, with a signed request."""
     session = connect(Project.find())
     client = Client(_outputs(stage, session)["ApiUrl"], session=session)
-    answer = client.classify(texts, _language(language), annotations)
+    answer = client.classify(texts, language, annotations)
     if as_json:
         typer.echo(json.dumps(asdict(answer), ensure_ascii=False, indent=2))
     else:
-        console.print(_results_table(texts, answer))
+        console.print(results_table("text", zip(texts, answer, strict=True)))
 
 
 @app.command("logs", epilog=_examples("logs endpoint", "logs --follow"))
@@ -173,14 +173,6 @@ def _outputs(stage: Stage, session: boto3.Session) -> dict[str, str]:
         ) from error
 
 
-def _language(value: str) -> Language:
-    match value:
-        case "auto" | "en" | "zh":
-            return value
-        case _:
-            raise typer.BadParameter(f"{value!r} is not one of auto, en, zh", param_hint="--language")
-
-
 def _log_lines(project: Project, source: logs.Source, stage: Stage, *, follow: bool) -> Iterator[str]:
     go_on = logs.always if follow else logs.never
     if source is logs.Source.SERVER:
@@ -191,22 +183,3 @@ def _log_lines(project: Project, source: logs.Source, stage: Stage, *, follow: b
         log = project.state.endpoint_logs / f"{outputs['EndpointName']}.log"
         return logs.file_lines(log, follow=go_on)
     return logs.function_lines(outputs["ClassifyFunctionName"], session, follow=go_on)
-
-
-def _results_table(texts: list[str], answer: Classifications) -> Table:
-    table = Table("text", "label", "score", "language", box=None, pad_edge=False)
-    for text, result in zip(texts, answer, strict=True):
-        table.add_row(Text(text[:60]), result.label, f"{result.score:.3f}", result.language)
-        if result.annotations:
-            for line in _annotation_lines(result.annotations):
-                table.add_row(Text(f"  {line}", style="dim"))
-    return table
-
-
-def _annotation_lines(annotations: Annotations) -> Iterator[str]:
-    if annotations.error:
-        yield annotations.error
-        return
-    yield " ".join(f"{token.text}/{token.pos}" for token in annotations.tokens)
-    if annotations.entities:
-        yield ", ".join(f"{entity.text}: {entity.type}" for entity in annotations.entities)

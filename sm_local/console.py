@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from botocore.exceptions import BotoCoreError, ClientError
-from rich.console import Console
 from rich.text import Text
 
-from sm_client import SmClientError
+from sm_client import console as client_console
+from sm_client.console import EXIT_FAILED, console, errors, fail
 from sm_local.errors import LocalAwsError
 
-EXIT_FAILED = 1
-EXIT_INTERRUPTED = 130
-
-console = Console(soft_wrap=True, highlight=False)
-errors = Console(stderr=True, soft_wrap=True, highlight=False)
+__all__ = ["console", "errors", "run", "step"]
 
 
 def step(name: str) -> None:
@@ -26,20 +21,7 @@ def step(name: str) -> None:
 def run(command: Callable[[], None]) -> int:
     """Run `command` and return the exit status; what can be expected to fail becomes a paragraph on stderr."""
     try:
-        command()
+        return client_console.run(command)
     except LocalAwsError as error:
-        _fail(error.message, error.log)
-    except (SmClientError, ClientError, BotoCoreError) as error:
-        _fail(str(error))
-    except KeyboardInterrupt:
-        errors.print("Interrupted.")
-        return EXIT_INTERRUPTED
-    else:
-        return 0
-    return EXIT_FAILED
-
-
-def _fail(message: str, log: tuple[str, ...] = ()) -> None:
-    errors.print(Text.assemble(("Error: ", "bold red"), message))
-    for line in log:
-        errors.print(Text(f"  {line}"))
+        fail(error.message, error.log)
+        return EXIT_FAILED

@@ -15,8 +15,9 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from sm_client import Classification, Client
+from sm_client import Classification, Client, batches
 from sm_client.client import stack_outputs
+from sm_client.console import tracked
 from sm_local import demo_model, deployment, lifecycle
 from sm_local.connection import connect
 from sm_local.console import console, run, step
@@ -27,7 +28,6 @@ from sm_local.project import Project, Stage
 SHOWN = 12  # texts of each language in the table, each sent by itself
 MEASURED = 500  # texts of each language that the accuracy is measured on, sent many at a time
 LEAST_ACCURACY = 0.8
-REQUEST_CHARACTERS = 200_000  # what the API takes at a time
 _OTHER_COLUMNS = 45  # of the table, with its lines
 _DATASETS = {"zh": "reviews-zh", "en": "mail-en"}
 
@@ -77,6 +77,9 @@ def demo(project: Project) -> None:
     metadata = json.loads((project.model / "metadata.json").read_text())
     console.print(outcomes_table(shown))
     console.print(_accuracy_table(measured, metadata["metrics"]))
+    if "JobQueueUrl" in outputs:
+        with _timed("Classifying the same texts as jobs"):
+            console.print(as_jobs(client, [outcome for outcomes in measured.values() for outcome in outcomes]))
     _say_where_things_are(project, outputs, metadata["model_version"])
     console.print(f"All of it took {time.monotonic() - began:.0f} s.")
     check(measured, metadata["model_version"])
@@ -104,21 +107,18 @@ def accuracy(outcomes: Sequence[Outcome]) -> float:
     return sum(outcome.correct for outcome in outcomes) / len(outcomes)
 
 
-def requests(texts: Sequence[LabelledText]) -> Iterator[list[LabelledText]]:
-    """Yield the texts in groups that the API takes in one request.
+def as_jobs(client: Client, outcomes: Sequence[Outcome]) -> str:
+    """Submit texts as jobs, wait for them and say how many labels are those that the API answered at once.
 
-    >>> long, short = (LabelledText(text="x" * size, label="spam") for size in (9_000, 1))
-    >>> [len(group) for group in requests([long] * 23 + [short] * 99)]
-    [22, 100]
+    Raises:
+        JobFailedError: One has no results.
+        StillRunningError: They take too long.
     """
-    group: list[LabelledText] = []
-    for text in texts:
-        if len(group) == 100 or sum(len(other.text) for other in [*group, text]) > REQUEST_CHARACTERS:
-            yield group
-            group = []
-        group.append(text)
-    if group:
-        yield group
+    jobs = [client.submit([text.text for text in group]) for group in _batches([each.text for each in outcomes])]
+    ended = {job.job_id: job for job in tracked(client.as_ended(jobs), len(jobs))}
+    labels = [result.label for job in jobs for result in client.results(ended[job.job_id])]
+    same = sum(label == each.result.label for label, each in zip(labels, outcomes, strict=True))
+    return f"{len(jobs)} jobs: {same:,} of {len(labels):,} labels are those of the calls above."
 
 
 def _sample(project: Project, language: str) -> list[LabelledText]:
@@ -132,7 +132,11 @@ def _one_by_one(client: Client, texts: Sequence[LabelledText]) -> list[Outcome]:
 
 
 def _together(client: Client, texts: Sequence[LabelledText]) -> list[Outcome]:
-    return [outcome for group in requests(texts) for outcome in _classify(client, group)]
+    return [outcome for group in _batches(texts) for outcome in _classify(client, group)]
+
+
+def _batches(texts: Sequence[LabelledText]) -> Iterator[list[LabelledText]]:
+    return batches(texts, characters=lambda text: len(text.text))
 
 
 def _classify(client: Client, texts: Sequence[LabelledText]) -> list[Outcome]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from rich.console import Console
@@ -10,8 +11,15 @@ from rich.console import Console
 from sm_client import Classification
 from sm_local.console import console
 from sm_local.datasets import LabelledText
-from sm_local.demo import Outcome, accuracy, check, outcomes_table, requests, shorten
+from sm_local.demo import Outcome, accuracy, as_jobs, check, outcomes_table, shorten
 from sm_local.errors import LocalAwsError
+from tests.unit.recording_api import Api, serving
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    with serving() as api:
+        yield api
 
 
 def outcome(*, correct: bool = True, model_version: str = "v2") -> Outcome:
@@ -38,17 +46,14 @@ def test_an_answer_of_another_model_fails() -> None:
         check({"zh": [outcome(), outcome(model_version="v1")]}, "v2")
 
 
-def test_texts_are_sent_in_requests_that_the_api_takes() -> None:
-    texts = [LabelledText(text="x" * (number % 9_000 + 1), label="spam") for number in range(0, 90_000, 37)]
-    groups = list(requests(texts))
-    assert [text for group in groups for text in group] == texts
-    assert all(len(group) <= 100 for group in groups)
-    assert all(sum(len(text.text) for text in group) <= 200_000 for group in groups)
-    assert max(sum(len(text.text) for text in group) for group in groups) > 190_000
+@pytest.mark.parametrize(("labels", "same"), [(["good", "good", "bad"], 2), (["good"] * 3, 3)])
+def test_the_labels_of_jobs_are_compared_with_those_of_calls(api: Api, labels: list[str], same: int) -> None:
+    job = {"job_id": "a", "status": "queued", "request_id": "r-1"}
+    results = [{"label": label, "score": 0.9, "scores": {}, "language": "zh"} for label in labels]
+    ended = {"status": "succeeded", "result_url": "s3://b/k", "model_version": "v2", "results": results}
+    api.answers = [(202, job), (200, {**job, **ended})]
 
-
-def test_nothing_to_send_is_no_request() -> None:
-    assert list(requests([])) == []
+    assert as_jobs(api.client(), [outcome()] * 3) == f"1 jobs: {same} of 3 labels are those of the calls above."
 
 
 def test_labels_scores_and_times_are_shown_in_full_on_a_narrow_terminal(

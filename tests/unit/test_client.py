@@ -6,13 +6,8 @@ import hashlib
 import hmac
 import json
 import ssl
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
@@ -25,69 +20,16 @@ from sm_client._transport import Retries
 from sm_local.state import StateDirectory
 from sm_local.tls import ensure_certificate
 from tests.unit.aws_answers import Aws, stack_answer
+from tests.unit.recording_api import ANSWER, API_URL, Api, Recorded, serving
 
-API_URL = "https://abc123.execute-api.eu-west-1.amazonaws.com/dev/"
 SECRET = "wJalrXUtnFEMI"  # noqa: S105 - of this test only
-ANSWER = {
-    "model_version": "1-abc",
-    "results": [{"label": "good", "score": 0.9, "scores": {"good": 0.9, "bad": 0.1}, "language": "zh"}],
-    "request_id": "r-1",
-}
 PROBLEM = {"type": "about:blank", "title": "Bad Request", "status": 400, "detail": "texts is empty"}
-
-
-@dataclass
-class Recorded:
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-
-@dataclass
-class Api:
-    """Gives the answers one after the other, the last one again and again."""
-
-    answers: list[tuple[int, Any]]
-    requests: list[Recorded] = field(default_factory=list)
-    url: str = ""
-
-    def next_answer(self, request: Recorded) -> tuple[int, bytes]:
-        status, body = self.answers[min(len(self.requests), len(self.answers) - 1)]
-        self.requests.append(request)
-        return status, body if isinstance(body, bytes) else json.dumps(body).encode()
 
 
 @pytest.fixture
 def api() -> Iterator[Api]:
-    with _serving() as api:
+    with serving() as api:
         yield api
-
-
-@contextmanager
-def _serving(tls: ssl.SSLContext | None = None) -> Iterator[Api]:
-    api = Api([(200, ANSWER)])
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            status, answer = api.next_answer(Recorded(self.path, headers, body))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(answer)))
-            self.send_header("x-amzn-RequestId", "from-header")
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, format: str, *_arguments: object) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    if tls:
-        server.socket = tls.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    api.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}"
-    yield api
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.fixture
@@ -107,7 +49,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
 
 @pytest.fixture
 def client(api: Api, session: boto3.Session) -> Client:
-    return Client(API_URL, session=session, endpoint_url=api.url, retries=Retries(attempts=3, base_s=0.001, cap_s=0.01))
+    return api.client(session)
 
 
 def test_the_answer_becomes_values(client: Client) -> None:
@@ -268,7 +210,7 @@ def test_tls_is_verified_against_the_bundle_that_the_environment_names(
     context.load_cert_chain(state.certificate, state.private_key)
     once = Retries(attempts=1)
     monkeypatch.setattr("time.sleep", lambda _s: pytest.fail("a wrong certificate does not get better"))
-    with _serving(context) as api:
+    with serving(context) as api:
         monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
         with pytest.raises(ApiUnreachableError, match="CERTIFICATE_VERIFY_FAILED"):
             Client(API_URL, session=session, endpoint_url=api.url).classify(["a"])
@@ -325,7 +267,7 @@ def _authorization(request: Recorded) -> str:
     signed = request.headers["authorization"].split("SignedHeaders=")[1].split(",")[0].split(";")
     canonical = "\n".join(
         [
-            "POST",
+            request.method,
             request.path,
             "",
             *(f"{name}:{request.headers[name]}" for name in signed),

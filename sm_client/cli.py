@@ -1,0 +1,255 @@
+"""The command line: ``python -m sm_client``. Needs typer and rich, which the client itself does not."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from sm_client.batches import batches
+from sm_client.client import Client, Language
+from sm_client.console import EXIT_JOB_FAILED, console, fail, results_table, run, tracked
+from sm_client.errors import JobFailedError
+from sm_client.jobs import Job
+from sm_client.session import default_session
+
+_STACK = "python -m sm_client --stack TextClassification-dev"
+
+
+def _examples(*commands: str) -> str:
+    return "\n".join(["\b", "Examples:", *(f"  {command}" for command in commands)])
+
+
+app = typer.Typer(
+    name="python -m sm_client",
+    help="Classify texts with a deployed text-classification stack, now or as jobs.",
+    epilog=_examples(
+        f"{_STACK} classify '物流很快，包装也好'",
+        f"{_STACK} submit --file reviews.txt > jobs.txt",
+        f"{_STACK} wait < jobs.txt",
+        f"{_STACK} results < jobs.txt",
+        "Exit status: 0 all is well, 1 refused or failed, 2 wrong usage, 3 a job failed, 4 still running.",
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Texts = Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="Texts, unless there is a file of them.")]
+TextFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--file",
+        "-f",
+        help="A text on each line, or JSON lines (*.jsonl): strings, or objects with a `text`. - is stdin.",
+    ),
+]
+JsonLines = Annotated[bool, typer.Option("--json-lines", help="The file is JSON lines, whatever its name.")]
+LanguageOption = Annotated[Language, typer.Option(help="Of the texts.")]
+AnnotationsOption = Annotated[bool, typer.Option("--annotations", help="Words, tags and entities, too.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines.")]
+JobIds = Annotated[
+    list[str] | None, typer.Argument(metavar="JOB_ID", help="When omitted: the first word of each line of stdin.")
+]
+
+
+@app.callback()
+def connect(
+    context: typer.Context,
+    stack: Annotated[str, typer.Option(help="The name of the stack, such as TextClassification-dev.")],
+    region: Annotated[str | None, typer.Option(help="When omitted: that of the environment or profile.")] = None,
+) -> None:
+    """Classify texts with a deployed text-classification stack, now or as jobs."""
+    context.obj = lambda: Client.from_stack(stack, default_session(region))
+
+
+@app.command(
+    epilog=_examples(f"{_STACK} classify 'You have won a prize'", f"{_STACK} classify --json -f reviews.jsonl")
+)
+def classify(
+    context: typer.Context,
+    texts: Texts = None,
+    file: TextFile = None,
+    json_lines: JsonLines = False,
+    language: LanguageOption = "auto",
+    annotations: AnnotationsOption = False,
+    as_json: AsJson = False,
+) -> None:
+    """Classify texts now."""
+    given = _texts(texts, file, json_lines=json_lines)
+    client = _client(context)
+    for group in batches(given, annotations=annotations):
+        answer = client.classify(group, language, annotations)
+        found = list(zip(group, answer, strict=True))
+        if as_json:
+            _print_json(
+                {"text": text, **asdict(result), "model_version": answer.model_version} for text, result in found
+            )
+        else:
+            console.print(results_table("text", found))
+
+
+@app.command(epilog=_examples(f"{_STACK} submit -f reviews.txt", f"{_STACK} submit --idempotency-key order-17 'fine'"))
+def submit(
+    context: typer.Context,
+    texts: Texts = None,
+    file: TextFile = None,
+    json_lines: JsonLines = False,
+    language: LanguageOption = "auto",
+    annotations: AnnotationsOption = False,
+    idempotency_key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY",
+            help="Submitted again under it, the same texts are the same jobs; of several the second has KEY-2.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Submit texts to be classified later, 100 to a job, and print the jobs."""
+    given = _texts(texts, file, json_lines=json_lines)
+    client = _client(context)
+    for number, group in enumerate(batches(given, annotations=annotations), start=1):
+        key = f"{idempotency_key}-{number}" if idempotency_key and number > 1 else idempotency_key
+        _print_job(client.submit(group, language, annotations, idempotency_key=key), as_json=as_json)
+
+
+@app.command(epilog=_examples(f"{_STACK} status 0123456789abcdef0123456789abcdef", f"{_STACK} status --json"))
+def status(context: typer.Context, job_ids: JobIds = None, as_json: AsJson = False) -> None:
+    """Look at jobs."""
+    for job_id, client in _each(job_ids, context):
+        _print_job(client.job(job_id), as_json=as_json)
+
+
+@app.command(epilog=_examples(f"{_STACK} wait --timeout 3600", f"{_STACK} wait 0123456789abcdef0123456789abcdef"))
+def wait(
+    context: typer.Context,
+    job_ids: JobIds = None,
+    timeout: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="How long to wait for all of them.")] = 300,
+    as_json: AsJson = False,
+) -> None:
+    """Wait until jobs have ended, and print how."""
+    given = _job_ids(job_ids)
+    ended: list[Job] = []
+    try:
+        ended.extend(tracked(_client(context).as_ended(given, timeout_s=timeout), len(set(given))))
+    finally:
+        for job in ended:
+            _print_job(job, as_json=as_json)
+    if any(job.status == "failed" for job in ended):
+        raise typer.Exit(EXIT_JOB_FAILED)
+
+
+@app.command(epilog=_examples(f"{_STACK} results --json", f"{_STACK} results 0123456789abcdef0123456789abcdef"))
+def results(context: typer.Context, job_ids: JobIds = None, as_json: AsJson = False) -> None:
+    """Print the results of jobs that have succeeded, and why the others failed."""
+    failed = False
+    for job_id, client in _each(job_ids, context):
+        try:
+            answer = client.results(job_id)
+        except JobFailedError as error:
+            failed = True
+            fail(str(error))
+            continue
+        rows = list(enumerate(answer))
+        if as_json:
+            common = {"job_id": job_id, "model_version": answer.model_version}
+            _print_json({**common, "index": index, **asdict(result)} for index, result in rows)
+        else:
+            console.print(results_table(job_id, ((str(index), result) for index, result in rows)))
+    if failed:
+        raise typer.Exit(EXIT_JOB_FAILED)
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    sys.exit(run(app))
+
+
+def _client(context: typer.Context) -> Client:
+    client: Client = context.obj()
+    return client
+
+
+def _each(job_ids: list[str] | None, context: typer.Context) -> Iterator[tuple[str, Client]]:
+    given = _job_ids(job_ids)
+    client = _client(context)
+    for job_id in given:
+        yield job_id, client
+
+
+def _job_ids(arguments: list[str] | None) -> list[str]:
+    given = arguments or [words[0] for line in _piped("job ids") if (words := line.split())]
+    if not given:
+        raise typer.BadParameter("there are no job ids")
+    return given
+
+
+def _texts(arguments: list[str] | None, file: Path | None, *, json_lines: bool) -> list[str]:
+    if arguments and file:
+        raise typer.BadParameter("texts come as arguments or from a file, not both", param_hint="--file")
+    if arguments:
+        return arguments
+    if file is None or str(file) == "-":
+        lines, name = _piped("texts"), "stdin"
+    else:
+        lines, name = _lines(file), str(file)
+        json_lines = json_lines or file.suffix == ".jsonl"
+    numbered = [(f"{name}, line {number}", line) for number, line in enumerate(lines, start=1) if line.strip()]
+    if not numbered:
+        raise typer.BadParameter(f"{name} has no texts")
+    return [_text(line, place) if json_lines else line for place, line in numbered]
+
+
+def _piped(what: str) -> list[str]:
+    if sys.stdin.isatty():
+        raise typer.BadParameter(f"there are no {what}: give them as arguments or through a pipe")
+    return _decoded(sys.stdin.buffer.read(), "stdin")
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return _decoded(file.read_bytes(), str(file))
+    except OSError as error:
+        raise typer.BadParameter(f"{file}: {error.strerror}", param_hint="--file") from error
+
+
+def _decoded(document: bytes, name: str) -> list[str]:
+    try:
+        # Not splitlines(), which also splits at characters that JSON lines and texts may hold.
+        return [line.removesuffix("\r") for line in document.decode("utf-8-sig").split("\n")]
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"{name} is not UTF-8: {error.reason} at byte {error.start}") from error
+
+
+def _text(line: str, place: str) -> str:
+    try:
+        document = json.loads(line)
+    except ValueError as error:
+        raise typer.BadParameter(f"{place} is not JSON: {error}") from error
+    text = document.get("text") if isinstance(document, dict) else document
+    if not isinstance(text, str):
+        raise typer.BadParameter(f"{place} is neither a string nor an object with a `text` that is one")
+    return text
+
+
+def _print_job(job: Job, *, as_json: bool) -> None:
+    if as_json:
+        document = {name: value for name, value in asdict(job).items() if value is not None and name != "results"}
+        _print_json([document])
+        return
+    reason = job.error or job.last_error
+    console.print(Text(" ".join(filter(None, (job.job_id, job.status, reason)))))
+
+
+def _print_json(documents: Iterable[dict[str, Any]]) -> None:
+    for document in documents:
+        typer.echo(json.dumps(document, ensure_ascii=False, default=datetime.isoformat))
