@@ -153,9 +153,9 @@ class DatasetAnnotation(Construct):
         annotate_part = function("AnnotatePart", "annotate_part", 512)
         self.functions = {"Plan": plan, "AnnotatePart": annotate_part}
         artifacts.datasets.grant_list(plan)
-        artifacts.datasets.grant_write(plan)
-        artifacts.datasets.grant_read(annotate_part)
-        artifacts.datasets.grant_write(annotate_part)
+        artifacts.datasets.grant_put(plan)
+        artifacts.datasets.grant_get(annotate_part)
+        artifacts.datasets.grant_put(annotate_part)
         preprocessor.grant_invoke(annotate_part)
 
         self.state_machine: stepfunctions.StateMachine = stepfunctions.StateMachine(
@@ -176,7 +176,7 @@ class DatasetAnnotation(Construct):
             ),
             tracing_enabled=True,
         )
-        artifacts.datasets.grant_read(self.state_machine)  # its plan
+        artifacts.datasets.grant_get(self.state_machine)  # its plan
 
     def grant_start_execution(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to start the state machine."""

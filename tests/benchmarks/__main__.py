@@ -200,9 +200,18 @@ def _create_empty_function(*, like: str) -> str:
 
 
 def _function(part: str) -> str:
-    """Return the name of the deployed function that has a construct's ids in its own."""
-    pages = boto3.client("lambda").get_paginator("list_functions").paginate()
-    (name,) = (each["FunctionName"] for page in pages for each in page["Functions"] if part in each["FunctionName"])
+    """Return the name of the deployed function that has a construct's ids in its logical id."""
+    pages = (
+        boto3.client("cloudformation")
+        .get_paginator("list_stack_resources")
+        .paginate(StackName="TextClassification-dev")
+    )
+    (name,) = (
+        each["PhysicalResourceId"]
+        for page in pages
+        for each in page["StackResourceSummaries"]
+        if each["ResourceType"] == "AWS::Lambda::Function" and part in each["LogicalResourceId"]
+    )
     return name
 
 

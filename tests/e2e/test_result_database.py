@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import sqrt
@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from text_classification.gateways.calls import TimeBudget
 from text_classification.gateways.data_api import DataApi, Value
 from text_classification.gateways.errors import MisconfiguredError, RejectedError
@@ -221,6 +222,69 @@ def test_saving_needs_each_part_of_the_grant(outputs: dict[str, str], job: str, 
 
     with pytest.raises(MisconfiguredError, match=f"not authorized to perform: {action}"):
         DataApiResultStore(data_api=data_api(outputs, somebody_with(kept))).save([row(job)])
+
+
+def role_of(construct: str) -> str:
+    """Return the name of the role of a function of the stack."""
+    resources = boto3.client("cloudformation").describe_stack_resources(StackName=STACK)["StackResources"]
+    (name,) = [
+        each["PhysicalResourceId"]
+        for each in resources
+        if each["ResourceType"] == "AWS::IAM::Role" and each["LogicalResourceId"].startswith(construct)
+    ]
+    return name
+
+
+def allowed_but(role: str, action: str) -> list[dict[str, object]]:
+    """Return a role's statements without an action."""
+    kept = []
+    for statement in statements_of(role):
+        listed = statement["Action"]
+        actions = [listed] if isinstance(listed, str) else list(listed)  # type: ignore[call-overload]
+        kept.append({**statement, "Action": [each for each in actions if each != action]})
+    return [statement for statement in kept if statement["Action"]]
+
+
+@pytest.mark.parametrize("call", ["ExecuteStatement", "BeginTransaction", "CommitTransaction"])
+def test_migrating_needs_each_call_of_its_grant(outputs: dict[str, str], call: str) -> None:
+    role = role_of("DatabaseMigrateRole")
+    for statements, denied in ((statements_of(role), False), (allowed_but(role, f"rds-data:{call}"), True)):
+        migrator = data_api(outputs, somebody_with(statements))
+        refused = pytest.raises(MisconfiguredError, match=f"not authorized to perform: rds-data:{call}")
+        with refused if denied else nullcontext(), migrator.transaction() as transaction:
+            transaction.execute("SELECT 1")
+
+
+def test_what_failed_is_only_undone_at_once_with_the_permission_to(
+    outputs: dict[str, str], owner: DataApi, job: str
+) -> None:
+    role, waiting = (
+        role_of("DatabaseMigrateRole"),
+        "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in tr%'",
+    )
+    left = []
+    for statements in (statements_of(role), allowed_but(role, "rds-data:RollbackTransaction")):
+        with pytest.raises(RejectedError):
+            insert_into(data_api(outputs, somebody_with(statements)), job, times=2)
+        left.append(owner.execute(waiting))
+
+    assert left == [[(0,)], [(1,)]]
+
+
+@pytest.mark.parametrize("direction", ["Ingress", "Egress"])
+def test_the_default_security_group_is_closed_with_the_permission_to(outputs: dict[str, str], direction: str) -> None:
+    assert outputs
+    role = role_of("DatabaseNetworkCloseDefaultSecurityGroupRole")
+    (statement,) = [each for each in statements_of(role) if "ec2:RevokeSecurityGroupIngress" in str(each["Action"])]
+    group = str(statement["Resource"]).rpartition("/")[2].rstrip("']")
+    rule = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
+    for statements, code in (
+        (statements_of(role), "InvalidPermission.NotFound"),
+        (allowed_but(role, f"ec2:RevokeSecurityGroup{direction}"), "UnauthorizedOperation"),
+    ):
+        ec2 = somebody_with(statements).client("ec2")
+        with pytest.raises(ClientError, match=code):
+            getattr(ec2, f"revoke_security_group_{direction.lower()}")(GroupId=group, IpPermissions=[rule])
 
 
 def test_who_may_read_may_ask_and_cannot_save(outputs: dict[str, str], job: str) -> None:
