@@ -43,14 +43,14 @@ def run(
     }
     block = f"sys.modules[{without!r}] = None; " if without else ""
     code = f"import runpy, sys; {block}runpy.run_module('sm_client', run_name='__main__', alter_sys=True)"
-    given = {"stdin": stdin} if isinstance(stdin, int) else {"input": _bytes(stdin)}
     done = subprocess.run(
         [sys.executable, "-c", code, "--stack", "Classifier", *arguments],
+        stdin=stdin if isinstance(stdin, int) else None,
+        input=None if isinstance(stdin, int) else stdin.encode() if isinstance(stdin, str) else stdin,
         capture_output=True,
         check=False,
         timeout=60,
         env=environment,
-        **given,  # type: ignore[call-overload]
     )
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
@@ -232,8 +232,3 @@ def test_what_the_command_line_needs_beyond_boto3_is_named(api: Api, module: str
 def test_the_client_itself_needs_boto3_alone() -> None:
     code = "import sys; sys.modules.update(typer=None, rich=None, aws_cdk=None); import sm_client, sm_client.client"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-
-
-def _bytes(stdin: str | bytes | int) -> bytes:
-    assert not isinstance(stdin, int)
-    return stdin.encode() if isinstance(stdin, str) else stdin
