@@ -227,7 +227,7 @@ def test_jobs_are_accepted_while_the_endpoint_is_down_and_worked_on_afterwards(j
     job_ids = [accepted(jobs, f"patience {number}") for number in range(12)]
     waiting = eventually(lambda: job if (job := jobs.client.job(job_ids[0])).last_error else None)
     assert not waiting.has_ended
-    assert "the model failed" in waiting.last_error
+    assert "the model failed" in str(waiting.last_error)
     jobs.faults()
 
     for job in jobs.client.wait(job_ids, timeout_s=90):

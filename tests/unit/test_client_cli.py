@@ -149,7 +149,8 @@ def test_wrong_usage_is_said_before_anything_is_sent(
 
 
 def test_the_status_of_jobs_is_a_line_each(api: Api) -> None:
-    api.answers = [STACK, (200, named("a", {**ACCEPTED, "last_error": "busy"})), (200, named("b", FAILED))]
+    stack_trace = {"last_error": "busy\nTraceback:\n  File …"}
+    api.answers = [STACK, (200, named("a", {**ACCEPTED, **stack_trace})), (200, named("b", FAILED))]
     assert run(api, "status", "a", "b").stdout == "a queued busy\nb failed the model refuses it\n"
     api.requests.clear()
     (_, second) = map(json.loads, run(api, "status", "--json", "a", "b").stdout.splitlines())
