@@ -226,6 +226,15 @@ class ResultDatabase(Construct):
         self.migrate_function: lambda_.Function = self._migrate_function(platform, log_retention, encryption_key)
         self.schema: CustomResource = self._schema(endpoint)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a function has to know to save rows, when :meth:`grant_write` lets it."""
+        return {
+            "RESULT_DATABASE_CLUSTER_ARN": self.cluster.cluster_arn,
+            "RESULT_DATABASE_SECRET_ARN": self.secret.secret_arn,
+            "RESULT_DATABASE_NAME": self.database_name,
+        }
+
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to run single SQL statements through the Data API, and to read the secret that this needs.
 

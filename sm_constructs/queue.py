@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
@@ -37,6 +38,9 @@ from sm_constructs.lambda_platform import LambdaPlatform
 from sm_constructs.preprocessing import TextPreprocessor
 from sm_constructs.storage import ArtifactStore
 
+if TYPE_CHECKING:
+    from sm_constructs.database import ResultDatabase
+
 _LONGEST_TIMEOUT_SECONDS = 900
 _SHORTEST_TIMEOUT_SECONDS = 10
 _SHARE_OF_A_CALL = 0.6  # of the consumer's time; a batch that the model refuses needs more than one
@@ -58,8 +62,10 @@ class ClassificationQueue(Construct):
             ``jobs/requests/``. JSON lines that are put under ``jobs/incoming/`` become jobs; which, and what is wrong
             with the lines that do not, stands under ``jobs/submitted/`` then. A bucket that was handed in must tell
             EventBridge of new objects for that.
-        preprocessor: Finds the words of a text, for requests with ``"annotations": true``. When omitted: such
-            requests are refused.
+        preprocessor: Annotates texts, for requests with ``"annotations": true``. When omitted: such requests are
+            refused.
+        database: Gets a row for each text of a job, before the job has succeeded. When omitted: results are in S3
+            alone.
         asynchronous_endpoint: Has the jobs that are too large for one call of ``endpoint``, which only files hold. Its
             variant has ``inputs``, ``success_topic`` and ``error_topic``. When omitted: such jobs are refused.
         event_bus: Where it is said that jobs have ended, beside the topic. When omitted: the account's default bus.
@@ -113,6 +119,7 @@ class ClassificationQueue(Construct):
         endpoint: sagemaker.IEndpoint,
         artifacts: ArtifactStore,
         preprocessor: TextPreprocessor | None = None,
+        database: ResultDatabase | None = None,
         asynchronous_endpoint: Endpoint | None = None,
         event_bus: events.IEventBus | None = None,
         batch_size: int = 10,
@@ -194,6 +201,7 @@ class ClassificationQueue(Construct):
                 **self.environment,
                 **endpoint_environment(endpoint, preprocessor, timeout.to_seconds() * _SHARE_OF_A_CALL),
                 **large_job_environment,
+                **(database.environment if database else {}),
                 "QUEUE_URL": self.queue.queue_url,
                 "MAX_RECEIVE_COUNT": str(max_receive_count),
                 "FIRST_PAUSE_SECONDS": str(pause.to_seconds()),
@@ -203,6 +211,9 @@ class ClassificationQueue(Construct):
             reserved_concurrent_executions=reserved_concurrent_executions,
         )
         self._grant_consumer(endpoint)
+        if database is not None:
+            database.grant_write(self.consumer)
+            self.consumer.node.add_dependency(database.schema)
         if large_jobs:
             large_jobs.connect(self.queue, self.consumer)
         read_queue(

@@ -11,7 +11,7 @@ from sm_constructs._validation import Problems
 from sm_constructs.api import api_stage_problems
 from sm_constructs.endpoint import RealTime, Serverless
 from sm_constructs.errors import InvalidPropsError
-from sm_constructs.monitoring import ApiThresholds, EndpointThresholds
+from sm_constructs.monitoring import ApiThresholds, EndpointThresholds, QueueThresholds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,10 +28,13 @@ class StageConfig:
         log_retention: How long logs of functions and of the API are kept.
         noncurrent_version_days: How many days overwritten and deleted artifacts can be brought back.
         access_log_days: How many days the access logs of the artifacts are kept.
+        result_database: Whether jobs' results go into a database, too: Aurora PostgreSQL, which pauses while nobody
+            calls it, in a network of its own.
         throttling_rate_limit: Requests per second that the API takes lastingly, from all callers together.
         throttling_burst_limit: Requests that it takes at the same time, before the rate limit counts.
         api_thresholds: When the API's alarms go off.
         endpoint_thresholds: When the endpoint's alarms go off.
+        queue_thresholds: When the queue's alarms go off.
 
     >>> from dataclasses import replace
     >>> staging = replace(PROD, name="staging", variant=RealTime(instance_type="ml.m5.large", instance_count=1))
@@ -47,10 +50,12 @@ class StageConfig:
     log_retention: logs.RetentionDays
     noncurrent_version_days: int
     access_log_days: int
+    result_database: bool
     throttling_rate_limit: int
     throttling_burst_limit: int
     api_thresholds: ApiThresholds
     endpoint_thresholds: EndpointThresholds
+    queue_thresholds: QueueThresholds
 
     def problems(self) -> list[str]:
         """Return what AWS would refuse of the values, one line each.
@@ -74,6 +79,7 @@ class StageConfig:
         problems.at_least("access_log_days", self.access_log_days, 1, "days")
         problems.extend(self.api_thresholds.problems("api_thresholds"))
         problems.extend(self.endpoint_thresholds.problems("endpoint_thresholds"))
+        problems.extend(self.queue_thresholds.problems("queue_thresholds"))
         return list(problems)
 
     @classmethod
@@ -102,11 +108,13 @@ DEV = StageConfig(
     log_retention=logs.RetentionDays.ONE_WEEK,
     noncurrent_version_days=7,
     access_log_days=30,
+    result_database=False,
     throttling_rate_limit=20,
     throttling_burst_limit=40,
     # A serverless endpoint that nobody called for a while starts within the call.
     api_thresholds=ApiThresholds(latency_p99=Duration.seconds(20)),
     endpoint_thresholds=EndpointThresholds(),
+    queue_thresholds=QueueThresholds(),
 )
 """Costs next to nothing while nobody uses it, and leaves nothing behind."""
 
@@ -119,9 +127,11 @@ PROD = StageConfig(
     log_retention=logs.RetentionDays.ONE_YEAR,
     noncurrent_version_days=90,
     access_log_days=365,
+    result_database=True,
     throttling_rate_limit=200,
     throttling_burst_limit=400,
     api_thresholds=ApiThresholds(server_error_rate=0.01, latency_p99=Duration.seconds(2)),
     endpoint_thresholds=EndpointThresholds(server_error_rate=0.01, model_latency=Duration.seconds(1)),
+    queue_thresholds=QueueThresholds(),
 )
 """Two instances in two availability zones, a key of its own, and nothing is deleted with the stack."""

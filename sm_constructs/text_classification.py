@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from aws_cdk import CfnOutput, Duration, Environment, Stack
 from aws_cdk import aws_ec2 as ec2
@@ -20,8 +20,12 @@ from sm_constructs.model import Framework, Model, ModelData
 from sm_constructs.model.container import Container
 from sm_constructs.monitoring import Monitoring
 from sm_constructs.preprocessing import TextPreprocessor
+from sm_constructs.queue import ClassificationQueue
 from sm_constructs.stages import DEV, StageConfig
 from sm_constructs.storage import ArtifactStore
+
+if TYPE_CHECKING:
+    from sm_constructs.database import ResultDatabase
 
 
 class TextClassification(Construct):
@@ -48,6 +52,8 @@ class TextClassification(Construct):
         endpoint: The endpoint that serves it.
         preprocessor: The functions that annotate texts.
         dataset_annotation: The state machine that annotates data sets.
+        database: The rows of jobs' results; None in a stage without it.
+        queue: The queue of jobs, and what works on them.
         api: The API.
         monitoring: Alarms on all of them, their topic and the dashboard.
 
@@ -118,13 +124,28 @@ class TextClassification(Construct):
             removal_policy=stage.removal_policy,
             vpc=vpc,
             encryption_key=self.encryption_key,
-            lambda_platform=lambda_platform,
+            lambda_platform=platform,
+        )
+        self.database: ResultDatabase | None = self._database(stage, vpc, platform) if stage.result_database else None
+        self.queue = ClassificationQueue(
+            self,
+            "Queue",
+            endpoint=self.endpoint,
+            artifacts=self.artifacts,
+            preprocessor=self.preprocessor,
+            database=self.database,
+            log_retention=stage.log_retention,
+            removal_policy=stage.removal_policy,
+            vpc=vpc,
+            encryption_key=self.encryption_key,
+            lambda_platform=platform,
         )
         self.api = ClassificationApi(
             self,
             "Api",
             endpoint=self.endpoint,
             preprocessor=self.preprocessor,
+            queue=self.queue,
             stage_name=stage.name,
             throttling_rate_limit=stage.throttling_rate_limit,
             throttling_burst_limit=stage.throttling_burst_limit,
@@ -147,6 +168,21 @@ class TextClassification(Construct):
             removal_policy=stage.removal_policy,
         )
 
+    def _database(self, stage: StageConfig, vpc: ec2.IVpc | None, platform: LambdaPlatform) -> ResultDatabase:
+        from sm_constructs.database import ResultDatabase  # only stages that have one pay for its import
+
+        return ResultDatabase(
+            self,
+            "Database",
+            endpoint=self.endpoint,
+            vpc=vpc,
+            deletion_protection=stage.termination_protection,
+            removal_policy=stage.removal_policy,
+            encryption_key=self.encryption_key,
+            log_retention=stage.log_retention,
+            lambda_platform=platform,
+        )
+
     def _monitoring(self, stage: StageConfig) -> Monitoring:
         monitoring = Monitoring(self, "Monitoring", encryption_key=self.encryption_key)
         monitoring.monitor_api(self.api.rest_api, thresholds=stage.api_thresholds)
@@ -156,6 +192,7 @@ class TextClassification(Construct):
         for name, function in self.dataset_annotation.functions.items():
             monitoring.monitor_function(function, name=f"Dataset{name}")
         monitoring.monitor_endpoint(self.endpoint, thresholds=stage.endpoint_thresholds)
+        monitoring.monitor_queue(self.queue, thresholds=stage.queue_thresholds)
         return monitoring
 
 
@@ -163,7 +200,9 @@ class TextClassificationStack(Stack):
     """Define a stack with one :class:`TextClassification`, and with outputs that its clients find it by.
 
     The outputs are ``ApiUrl``, ``EndpointName``, ``ArtifactBucketName``, ``AlarmTopicArn``, ``DashboardName``,
-    ``ClassifyFunctionName`` and ``DatasetAnnotationStateMachineArn``.
+    ``ClassifyFunctionName``, ``DatasetAnnotationStateMachineArn``, ``JobQueueUrl``, ``DeadLetterQueueArn`` and
+    ``JobTopicArn``; with a result database also ``ResultDatabaseArn``, ``ResultDatabaseSecretArn`` and
+    ``ResultDatabaseName``.
 
     Args:
         scope: The app, or a stage of it.
@@ -216,6 +255,7 @@ class TextClassificationStack(Stack):
             lambda_platform=lambda_platform,
         )
         system = self.text_classification
+        database = system.database
         for output, value in {
             "ApiUrl": system.api.api_url,
             "EndpointName": system.endpoint.endpoint_name,
@@ -224,6 +264,18 @@ class TextClassificationStack(Stack):
             "DashboardName": system.monitoring.dashboard.dashboard_name,
             "ClassifyFunctionName": system.api.classify_function.function_name,
             "DatasetAnnotationStateMachineArn": system.dataset_annotation.state_machine.state_machine_arn,
+            "JobQueueUrl": system.queue.queue.queue_url,
+            "DeadLetterQueueArn": system.queue.dead_letter_queue.queue_arn,
+            "JobTopicArn": system.queue.topic.topic_arn,
+            **(
+                {
+                    "ResultDatabaseArn": database.cluster.cluster_arn,
+                    "ResultDatabaseSecretArn": database.secret.secret_arn,
+                    "ResultDatabaseName": database.database_name,
+                }
+                if database
+                else {}
+            ),
         }.items():
             CfnOutput(self, output, value=value)
 

@@ -32,9 +32,17 @@ RECORDED_ONLY: Mapping[str, str] = {
     "AWS::ApplicationAutoScaling::ScalingPolicy": "kept; nothing is scaled",
     "AWS::CloudWatch::Dashboard": "kept; nothing draws it",
     "AWS::EC2::FlowLog": "kept; nothing is logged",
+    "AWS::EC2::RouteTable": "kept; there are no networks",
+    "AWS::EC2::SecurityGroup": "kept; there are no networks",
+    "AWS::EC2::Subnet": "kept; there are no networks",
+    "AWS::EC2::SubnetRouteTableAssociation": "kept; there are no networks",
+    "AWS::EC2::VPC": "kept; there are no networks",
+    "AWS::EC2::VPCEndpoint": "kept; there are no networks",
     "AWS::KMS::Key": "kept; objects and logs are not really encrypted with it",
     "AWS::Lambda::Permission": "kept; API Gateway calls a function without it, too",
+    "AWS::RDS::DBClusterParameterGroup": "kept; PostgreSQL has its own parameters",
     "AWS::RDS::DBInstance": "kept; one PostgreSQL answers for a cluster, which never pauses",
+    "AWS::RDS::DBSubnetGroup": "kept; there are no networks",
 }
 
 Scope = dict[str, Any]

@@ -48,13 +48,13 @@ class QueueThresholds:
     errors: int = 1
     evaluation: Evaluation = field(default_factory=Evaluation)
 
-    def problems(self) -> list[str]:
-        """Say which thresholds make no sense."""
+    def problems(self, name: str = "thresholds") -> list[str]:
+        """Say which thresholds make no sense, under the name that the caller gave them."""
         return [
-            *latency_problems("thresholds.age_of_oldest", self.age_of_oldest),
-            *count_problems("thresholds.dead_letters", self.dead_letters),
-            *count_problems("thresholds.errors", self.errors),
-            *self.evaluation.problems("thresholds.evaluation"),
+            *latency_problems(f"{name}.age_of_oldest", self.age_of_oldest),
+            *count_problems(f"{name}.dead_letters", self.dead_letters),
+            *count_problems(f"{name}.errors", self.errors),
+            *self.evaluation.problems(f"{name}.evaluation"),
         ]
 
 

@@ -140,15 +140,21 @@ def call_table(stack: dict[str, str]) -> Table:
 
 
 def cold_start_table(stack: dict[str, str]) -> Table:
-    """Call the classify function and an empty one, each time in a new process."""
+    """Call the functions and an empty one, each time in a new process."""
     lambda_ = boto3.client("lambda")
     classify = stack["ClassifyFunctionName"]
     empty = _create_empty_function(like=classify)
     # Refused by the handler itself, so that no endpoint is waited for.
-    event = json.loads((ROOT / "tests/events/classify.json").read_text()) | {"body": "{}"}
-    milliseconds: dict[str, list[float]] = {"an empty handler": [], "the classify function": []}
+    refused = json.loads((ROOT / "tests/events/classify.json").read_text()) | {"body": "{}"}
+    functions: dict[str, tuple[str, object]] = {
+        "an empty handler": (empty, {}),
+        "the classify function": (classify, refused),
+        "the function for English, with its first text": (_function("PreprocessorEn"), {"texts": ["good"]}),
+        "the function for Chinese, with its first text": (_function("PreprocessorZh"), {"texts": ["很好"]}),
+    }
+    milliseconds: dict[str, list[float]] = {name: [] for name in functions}
     for round_ in range(COLD_STARTS):
-        for name, function in (("an empty handler", empty), ("the classify function", classify)):
+        for name, (function, event) in functions.items():
             _start_anew(function, round_)
             milliseconds[name].append(
                 _milliseconds(lambda: lambda_.invoke(FunctionName=function, Payload=json.dumps(event)))  # noqa: B023
@@ -191,6 +197,13 @@ def _create_empty_function(*, like: str) -> str:
         Runtime=settings["Runtime"],
     )
     return "empty"
+
+
+def _function(part: str) -> str:
+    """Return the name of the deployed function that has a construct's ids in its own."""
+    pages = boto3.client("lambda").get_paginator("list_functions").paginate()
+    (name,) = (each["FunctionName"] for page in pages for each in page["Functions"] if part in each["FunctionName"])
+    return name
 
 
 def _start_anew(function: str, round_: int) -> None:

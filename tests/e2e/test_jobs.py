@@ -341,7 +341,7 @@ def test_a_job_that_is_too_large_for_one_call_goes_through_the_asynchronous_endp
     lines = [{"texts": texts}, {"texts": [*texts, POISON]}]
     good, bad = submitted_as_file(jobs, "large.jsonl", lines)  # 7 MB each
     assert labels(jobs, good) == ["good", "spam"] * 350
-    assert "this text cannot be classified" in str(ended(jobs, bad, "failed").error)
+    assert "client error (400)" in str(ended(jobs, bad, "failed").error)
 
 
 def test_results_too_large_for_an_answer_are_read_from_their_bucket(jobs: JobsStack) -> None:

@@ -32,7 +32,7 @@ def test_each_of_500_jobs_has_one_result_or_a_reason_whatever_goes_wrong(local_a
     assert killed
     dead_letters = counted.pop("dead letters")
     assert dead_letters >= 5
-    assert counted == {"jobs": 500, "succeeded": 495, "results": 495, "failed": 5}
+    assert counted == {"jobs": 500, "succeeded": 495, "results": 495, "rows": 495, "failed": 5}
     announced = load.announced()
     for job_id in load.good:
         assert announced[job_id, "succeeded"]

@@ -25,6 +25,7 @@ from sm_constructs import (
     Model,
     ModelData,
     RealTime,
+    ResultDatabase,
     TextPreprocessor,
 )
 from sm_constructs.endpoint import Asynchronous
@@ -110,12 +111,16 @@ def build(app: cdk.App) -> None:
             error_topic=sns.Topic(stack, "LargeFailed"),
         ),
     )
+    database = ResultDatabase(
+        stack, "Database", reader_count=0, deletion_protection=False, removal_policy=destroy, lambda_platform=platform
+    )
     queue = ClassificationQueue(
         stack,
         "Queue",
         endpoint=endpoint,
         artifacts=artifacts,
         preprocessor=preprocessor,
+        database=database,
         asynchronous_endpoint=large,
         max_concurrency=int(context("concurrency") or 2),
         batch_size=int(context("batch_size") or 10),
@@ -166,6 +171,9 @@ def build(app: cdk.App) -> None:
         "FailuresUrl": failures.queue_url,
         "SeenUrl": seen.queue_url,
         "EndpointName": endpoint.endpoint_name,
+        "ClusterArn": database.cluster.cluster_arn,
+        "SecretArn": database.secret.secret_arn,
+        "DatabaseName": database.database_name,
         **{f"{name.capitalize()}FunctionName": each.function_name for name, each in queue.functions.items()},
     }.items():
         cdk.CfnOutput(stack, output, value=value)

@@ -52,10 +52,10 @@ class Load:
     def submit(self, count: int, *, poison_share: float = 0.0) -> None:
         """Submit jobs of one text through the API."""
         numbers = range(len(self.good) + len(self.poison), len(self.good) + len(self.poison) + count)
-        every = round(1 / poison_share) if poison_share else count + 1
+        every = round(1 / poison_share) if poison_share else 0
 
         def post(number: int) -> None:
-            poison = number % every == every - 1
+            poison = bool(every) and number % every == every - 1
             body, key = {"texts": [text(number, poison=poison)]}, f"{self.key}-{number}"
             for _ in range(_ATTEMPTS):  # as a client does on a busy machine: under its key it is one job
                 answer = self.stack.post(body, Idempotency_Key=key)
@@ -115,9 +115,11 @@ class Load:
         sqs, url = boto3.client("sqs"), self.stack.outputs["DeadLetterQueueUrl"]
         deadline = time.monotonic() + seconds
         found: Counter[str] = Counter()
+        wanted = set(self.job_ids)
         while len(found) < expected and time.monotonic() < deadline:
             for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
-                found[json.loads(message["Body"])["job_id"]] += 1
+                if (job_id := json.loads(message["Body"])["job_id"]) in wanted:
+                    found[job_id] += 1
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return found
 
@@ -138,6 +140,25 @@ class Load:
                 found.setdefault(document["job_id"], []).append(document)
         return found
 
+    def rows(self) -> list[tuple[str, int, str]]:
+        """Return job, index and label of each row that the database has of the jobs."""
+        data_api, outputs = boto3.client("rds-data"), self.stack.outputs
+        found: list[tuple[str, int, str]] = []
+        last = ""
+        while True:
+            page = data_api.execute_statement(
+                resourceArn=outputs["ClusterArn"],
+                secretArn=outputs["SecretArn"],
+                database=outputs["DatabaseName"],
+                sql="SELECT job_id, text_index, label FROM classifications WHERE job_id > :last "
+                "ORDER BY job_id, text_index LIMIT 2000",
+                parameters=[{"name": "last", "value": {"stringValue": last}}],
+            )["records"]
+            if not page:
+                return [row for row in found if row[0] in self.good | self.poison]
+            found += [(job["stringValue"], index["longValue"], label["stringValue"]) for job, index, label in page]
+            last = found[-1][0]
+
     def announced(self) -> Counter[tuple[str, str]]:
         """Take the topic's messages out of the queue that hears it and count them by job and status."""
         sqs, url = boto3.client("sqs"), self.stack.outputs["HeardUrl"]
@@ -152,8 +173,8 @@ class Load:
 
 
 def check(load: Load, seconds: float = 120) -> dict[str, int]:
-    """Check that each good job has one right result and each poison one its reason; return what was counted."""
-    items, results = load.items(), load.results()
+    """Check that each good job has one right result and row, and each poison one its reason; return the counts."""
+    items, results, rows = load.items(), load.results(), load.rows()
     missing = set(load.job_ids) - items.keys()
     assert not missing, f"{len(missing)} jobs are missing"
     for job_id, number in load.good.items():
@@ -165,12 +186,15 @@ def check(load: Load, seconds: float = 120) -> dict[str, int]:
         assert items[job_id]["job_status"] == "failed", items[job_id]
         assert "this text cannot be classified" in items[job_id]["problem"]
         assert job_id not in results
+    labels = {job_id: "spam" if number % 2 == 0 else "good" for job_id, number in load.good.items()}
+    assert sorted(rows) == sorted((job_id, 0, label) for job_id, label in labels.items())
     dead = load.dead_letters(expected=len(load.poison), seconds=seconds)
     assert dead.keys() == load.poison.keys(), (len(dead), len(load.poison))
     return {
         "jobs": len(load.job_ids),
         "succeeded": len(load.good),
         "results": sum(map(len, results.values())),
+        "rows": len(rows),
         "failed": len(load.poison),
         "dead letters": sum(dead.values()),
     }

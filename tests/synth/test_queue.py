@@ -27,7 +27,9 @@ from sm_constructs import (
     TextPreprocessor,
 )
 from sm_constructs.endpoint import Asynchronous
+from sm_constructs.monitoring import QueueThresholds
 from tests.synth.templates import all_of, only, resources_of, statements, text_of
+from tests.synth.test_monitoring import assert_documented
 
 pytestmark = pytest.mark.usefixtures("bundles")
 
@@ -390,3 +392,30 @@ def test_monitoring_watches_a_queue(stack: cdk.Stack) -> None:
     segment = Monitoring(stack, "Monitoring").monitor_queue(make(stack))
 
     assert sorted(segment.alarms) == ["ConsumerErrors", "DeadLetters", "OldestMessage", "QueueingErrors"]
+    alarms = [each["Properties"] for each in all_of(stack, "AWS::CloudWatch::Alarm")]
+    assert len(alarms) == 4
+    for alarm in alarms:
+        dimensions = [dimension["Name"] for dimension in alarm["Dimensions"]]
+        assert_documented(alarm["Namespace"], alarm["MetricName"], dimensions, alarm["Statistic"])
+
+
+def test_the_alarms_of_a_queue_go_off_when_asked(stack: cdk.Stack) -> None:
+    thresholds = QueueThresholds(age_of_oldest=cdk.Duration.hours(2), dead_letters=5, errors=3)
+    Monitoring(stack, "Monitoring").monitor_queue(make(stack), thresholds=thresholds)
+
+    alarms = [each["Properties"] for each in all_of(stack, "AWS::CloudWatch::Alarm")]
+
+    found = sorted((alarm["MetricName"], alarm["Threshold"], alarm["EvaluationPeriods"]) for alarm in alarms)
+    assert found == [
+        ("ApproximateAgeOfOldestMessage", 7200, 5),
+        ("ApproximateNumberOfMessagesVisible", 5, 1),
+        ("Errors", 3, 5),
+        ("Errors", 3, 5),
+    ]
+
+
+def test_thresholds_that_make_no_sense_are_refused_at_once(stack: cdk.Stack) -> None:
+    thresholds = QueueThresholds(age_of_oldest=cdk.Duration.seconds(0), dead_letters=0, errors=0)
+    with pytest.raises(InvalidPropsError) as caught:
+        Monitoring(stack, "Monitoring").monitor_queue(make(stack), thresholds=thresholds)
+    assert all(name in str(caught.value) for name in ("age_of_oldest", "dead_letters", "errors"))

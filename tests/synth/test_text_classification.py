@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def properties(stack: cdk.Stack, resource_type: str) -> list[dict[str, Any]]:
 
 def key_arns(value: object) -> list[object]:
     """Everything in a template that a key is named by."""
-    names = {"KmsKeyId", "KmsKeyArn", "KMSMasterKeyID", "KmsMasterKeyId"}
+    names = {"KmsKeyId", "KmsKeyArn", "KMSMasterKeyID", "KMSMasterKeyId", "KmsMasterKeyId"}
     if isinstance(value, dict):
         here = [each for name, each in value.items() if name in names]
         return here + [found for each in value.values() for found in key_arns(each)]
@@ -77,7 +78,21 @@ def test_the_stack_has_exactly_the_outputs_that_clients_find_it_by(
         "AlarmTopicArn": stack.resolve(system.monitoring.topic.topic_arn),
         "DashboardName": stack.resolve(system.monitoring.dashboard.dashboard_name),
         "ClassifyFunctionName": stack.resolve(system.api.classify_function.function_name),
+        "DatasetAnnotationStateMachineArn": stack.resolve(system.dataset_annotation.state_machine.state_machine_arn),
+        "JobQueueUrl": stack.resolve(system.queue.queue.queue_url),
+        "DeadLetterQueueArn": stack.resolve(system.queue.dead_letter_queue.queue_arn),
+        "JobTopicArn": stack.resolve(system.queue.topic.topic_arn),
+        **(
+            {
+                "ResultDatabaseArn": stack.resolve(system.database.cluster.cluster_arn),
+                "ResultDatabaseSecretArn": stack.resolve(system.database.secret.secret_arn),
+                "ResultDatabaseName": system.database.database_name,
+            }
+            if system.database
+            else {}
+        ),
     }
+    assert (system.database is not None) == stage.result_database
 
 
 def test_dev_is_the_default_and_serves_on_demand(app: cdk.App, model_data: ModelData) -> None:
@@ -101,8 +116,9 @@ def test_prod_serves_on_two_instances_and_keeps_what_holds_data(app: cdk.App, mo
 
     assert variant["InitialInstanceCount"] == 2
     assert stack.termination_protection is True
-    assert kept == {"AWS::KMS::Key", "AWS::Logs::LogGroup", "AWS::S3::Bucket"}
-    assert kept.isdisjoint(deleted)
+    assert {"AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::RDS::DBCluster", "AWS::S3::Bucket"} <= kept
+    assert deleted.isdisjoint({"AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::RDS::DBCluster", "AWS::S3::Bucket"})
+    assert deleted.isdisjoint({"AWS::Logs::LogGroup"})
 
 
 def test_prod_encrypts_everything_that_takes_a_key_with_one_that_is_rotated(
@@ -116,13 +132,16 @@ def test_prod_encrypts_everything_that_takes_a_key_with_one_that_is_rotated(
 
     assert key["EnableKeyRotation"] is True
     assert {str(arn) for arn in key_arns(resources_of(stack))} == {str({"Fn::GetAtt": [key_id, "Arn"]})}
-    assert sorted(resources_of(stack)[name]["Type"] for name in encrypted) == [
-        *["AWS::Lambda::Function"] * 3,
-        *["AWS::Logs::LogGroup"] * 5,
-        "AWS::S3::Bucket",  # the other one is for access logs, which S3 does not deliver under a KMS key
-        "AWS::SNS::Topic",
-        "AWS::SageMaker::EndpointConfig",
-    ]
+    assert Counter(resources_of(stack)[name]["Type"] for name in encrypted) == {
+        "AWS::DynamoDB::Table": 1,
+        "AWS::Lambda::Function": 14,
+        "AWS::Logs::LogGroup": 19,
+        "AWS::RDS::DBCluster": 1,
+        "AWS::S3::Bucket": 1,  # the other one is for access logs, which S3 does not deliver under a KMS key
+        "AWS::SNS::Topic": 2,
+        "AWS::SQS::Queue": len(all_of(stack, "AWS::SQS::Queue")),
+        "AWS::SageMaker::EndpointConfig": 1,
+    }
 
 
 def test_the_keys_policy_allows_each_service_what_it_needs_and_no_more(app: cdk.App, model_data: ModelData) -> None:
@@ -133,8 +152,9 @@ def test_the_keys_policy_allows_each_service_what_it_needs_and_no_more(app: cdk.
 
     assert root["Principal"]["AWS"]["Fn::Join"][1][-1] == ":root"
     assert [(each["Action"], *each["Condition"]) for each in services] == [
-        (logs_actions, "ArnLike"),
-        (logs_actions, "ArnLike"),
+        (logs_actions, "ArnLike"),  # of functions and state machines
+        (logs_actions, "ArnLike"),  # of the database
+        (logs_actions, "ArnLike"),  # of the API
         (["kms:Decrypt", "kms:GenerateDataKey*"], "StringEquals"),
     ]
 
@@ -146,7 +166,7 @@ def test_dev_has_a_key_for_notifications_only_which_cloudwatch_cannot_send_witho
 
     encrypted = [each["Type"] for each in resources_of(stack).values() if key_arns(each)]
 
-    assert encrypted == ["AWS::SNS::Topic"]
+    assert encrypted == ["AWS::SNS::Topic"] * 2
     assert stack.text_classification.encryption_key is None
 
 
@@ -214,7 +234,10 @@ def test_every_part_is_watched(app: cdk.App, model_data: ModelData) -> None:
         "Classify",
         "AnnotateEn",
         "AnnotateZh",
+        "DatasetPlan",
+        "DatasetAnnotatePart",
         "Endpoint",
+        "Jobs",
     ]
 
 
@@ -244,7 +267,7 @@ def test_the_function_calls_this_endpoint_and_may_call_no_other(app: cdk.App, mo
     allowed = [each["Resource"] for each in statements(stack) if each["Action"] == "sagemaker:InvokeEndpoint"]
 
     assert classify["Environment"]["Variables"]["ENDPOINT_NAME"] == {"Fn::GetAtt": [endpoint_id, "EndpointName"]}
-    assert allowed == [{"Ref": endpoint_id}]  # the ARN as SageMaker writes it, in lower case
+    assert allowed == [{"Ref": endpoint_id}] * 2  # classify and consumer; the ARN as SageMaker writes it, in lower case
     assert "undefined" not in text_of(stack)
 
 
@@ -252,9 +275,14 @@ def test_functions_and_model_run_in_the_vpc_that_is_handed_in(app: cdk.App, mode
     stack = cdk.Stack(app, "Stack")
     TextClassification(stack, "System", model_data=model_data, stage=PROD, vpc=vpc_of(stack))
 
-    functions = properties(stack, "AWS::Lambda::Function")
+    # The database's functions call AWS's interfaces only, and prepare the network itself.
+    functions = [
+        function
+        for function in properties(stack, "AWS::Lambda::Function")
+        if not function["Handler"].endswith(("migrate.handler", "close_security_group.handler"))
+    ]
 
-    assert [function["VpcConfig"]["SubnetIds"] for function in functions] == [["subnet-1", "subnet-2"]] * 3
+    assert [function["VpcConfig"]["SubnetIds"] for function in functions] == [["subnet-1", "subnet-2"]] * 12
     assert only(stack, "AWS::SageMaker::Model")["VpcConfig"]["Subnets"] == ["subnet-1", "subnet-2"]
 
 

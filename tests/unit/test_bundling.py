@@ -420,16 +420,17 @@ def _received(xray: socket.socket) -> Iterator[str]:
 # The code
 
 
-def test_the_code_holds_the_handlers_the_schema_and_textprep(tmp_path: Path) -> None:
+def test_the_code_holds_the_handlers_the_schemas_and_textprep(tmp_path: Path) -> None:
     names = zipfile.ZipFile(code_zip(tmp_path)).namelist()
 
     assert {
         "text_classification/handlers/annotate.py",
         "text_classification/handlers/classify.py",
+        "text_classification/migrations/0001_classifications.sql",
         "text_classification/schemas/classification_request.json",
         "textprep/__init__.py",
     } <= set(names)
-    assert {Path(name).suffix for name in names} == {".json", ".py"}
+    assert {Path(name).suffix for name in names} == {".json", ".py", ".sql"}
     assert {name.split("/")[0] for name in names} == {"text_classification", "textprep"}
 
 

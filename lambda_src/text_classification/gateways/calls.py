@@ -37,6 +37,7 @@ _MAX_ATTEMPTS = 4
 _FIRST_PAUSE_SECONDS = 0.4
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERRORS = 500
+_NO_STATUS = 0  # what SageMaker says of a container that has not answered after a minute
 _PASSING_ERRORS = frozenset(
     {
         "DatabaseResumingException",
@@ -147,6 +148,8 @@ def _model_failure(error: ClientError) -> GatewayError:
     facts = {"error": "ModelError", "model_status": status, "log_stream_arn": response.get("LogStreamArn")}
     if isinstance(status, int) and (status == _TOO_MANY_REQUESTS or status >= _SERVER_ERRORS):
         return UnavailableError("the model failed: its own log says why", facts)
+    if status == _NO_STATUS:
+        return TimedOutError("the model did not answer in time", facts)
     message = "the model refused the texts"
     return RejectedError(message, facts, cause=f"{message}: {response.get('OriginalMessage')}")
 

@@ -15,7 +15,13 @@ from text_classification.gateways.asynchronous_endpoint import notification_in
 from text_classification.gateways.errors import GatewayError
 from text_classification.gateways.job_queue import job_id_of
 from text_classification.handlers.classify import gateways
-from text_classification.handlers.job_gateways import asynchronous_endpoint, job_objects, job_queue, job_table
+from text_classification.handlers.job_gateways import (
+    asynchronous_endpoint,
+    job_objects,
+    job_queue,
+    job_table,
+    result_store,
+)
 from text_classification.handlers.telemetry import logger, metrics, tracer
 from text_classification.logic.job_batch import Consumer
 from text_classification.logic.job_messages import Message, Retries, consume
@@ -32,7 +38,7 @@ _RESERVE_SECONDS = 3.0
 tracer.patch(["botocore"])
 _classifier, _annotators = gateways(os.environ)
 _table, _objects, _queue = job_table(os.environ), job_objects(os.environ), job_queue(os.environ)
-_keeper = ResultKeeper(table=_table, objects=_objects, database=None)
+_keeper = ResultKeeper(table=_table, objects=_objects, database=result_store(os.environ))
 _retries = Retries(
     max_receive_count=int(os.environ["MAX_RECEIVE_COUNT"]),
     first_pause_seconds=int(os.environ["FIRST_PAUSE_SECONDS"]),

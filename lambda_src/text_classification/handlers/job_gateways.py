@@ -8,9 +8,11 @@ import boto3
 
 from text_classification.gateways.asynchronous_endpoint import AsynchronousEndpoint
 from text_classification.gateways.calls import TimeBudget
+from text_classification.gateways.data_api import DataApi
 from text_classification.gateways.job_objects import JobObjects
 from text_classification.gateways.job_queue import JobQueue
 from text_classification.gateways.job_table import JobTable
+from text_classification.gateways.result_database import DataApiResultStore, ResultStore
 
 BUDGET = TimeBudget(total_seconds=10)
 """How long a call of a service that keeps or passes on jobs may take."""
@@ -46,3 +48,18 @@ def asynchronous_endpoint(environment: Mapping[str, str]) -> AsynchronousEndpoin
         inputs_url=environment["ASYNCHRONOUS_INPUTS_URL"],
         budget=BUDGET,
     )
+
+
+def result_store(environment: Mapping[str, str]) -> ResultStore | None:
+    """Return the result database whose cluster, secret and name the environment has, if it has them."""
+    cluster_arn = environment.get("RESULT_DATABASE_CLUSTER_ARN")
+    if cluster_arn is None:
+        return None
+    data_api = DataApi(
+        client=boto3.client("rds-data", config=BUDGET.client_config()),
+        cluster_arn=cluster_arn,
+        secret_arn=environment["RESULT_DATABASE_SECRET_ARN"],
+        database=environment["RESULT_DATABASE_NAME"],
+        budget=BUDGET,
+    )
+    return DataApiResultStore(data_api=data_api)

@@ -83,3 +83,18 @@ def test_an_attempt_that_could_not_connect_is_repeated_and_one_that_waited_is_no
     with pytest.raises(TimedOutError):
         call_service(attempt, budget, sleep=lambda _: None)
     assert len(calls) == 2
+
+
+def test_a_model_that_does_not_answer_in_time_has_not_refused_the_texts() -> None:
+    response = {
+        "Error": {"Code": "ModelError"},
+        "ResponseMetadata": {"HTTPStatusCode": 424},
+        "OriginalStatusCode": 0,
+        "OriginalMessage": "Your invocation timed out while waiting for a response from container primary.",
+    }
+
+    def attempt() -> None:
+        raise ClientError(response, "InvokeEndpoint")  # type: ignore[arg-type]
+
+    with pytest.raises(TimedOutError):
+        call_service(attempt, TimeBudget(total_seconds=10))
