@@ -345,12 +345,16 @@ def test_a_job_that_is_too_large_for_one_call_goes_through_the_asynchronous_endp
 
 
 def test_results_too_large_for_an_answer_are_read_from_their_bucket(jobs: JobsStack) -> None:
-    texts = [f"{number} {'won a prize' if number % 2 else 'fine'}" for number in range(50_000)]
-    (job_id,) = submitted_as_file(jobs, "many.jsonl", [{"texts": texts}])
+    job = ended(jobs, accepted(jobs, "won a prize", "fine"))
+    bucket, _, key = str(job.result_url).removeprefix("s3://").partition("/")
+    s3 = boto3.client("s3")
+    document = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    document["results"] *= 30_000
+    s3.put_object(Bucket=bucket, Key=key, Body=json.dumps(document).encode())
 
-    (job,) = jobs.client.wait([job_id])
-    assert job.results is None, "they would fit into the answer, and nothing is shown by this test"
-    assert [result.label for result in jobs.client.results(job)] == ["good", "spam"] * 25_000
+    job = jobs.client.job(job.job_id)
+    assert (job.status, job.results) == ("succeeded", None), "the answer has them, and this test shows nothing"
+    assert [result.label for result in jobs.client.results(job)] == ["spam", "good"] * 30_000
 
 
 @pytest.mark.usefixtures("jobs")
