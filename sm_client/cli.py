@@ -35,8 +35,8 @@ app = typer.Typer(
         f"{_STACK} submit --file reviews.txt > jobs.txt",
         f"{_STACK} wait < jobs.txt",
         f"{_STACK} results < jobs.txt",
-        "Exit status: 0 all is well, 1 refused or failed, 2 wrong usage, 3 a job failed, 4 still running.",
-    ),
+    )
+    + "\n\nExit status: 0 all is well, 1 refused or failed, 2 wrong usage, 3 a job failed, 4 still running.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -246,8 +246,9 @@ def _print_job(job: Job, *, as_json: bool) -> None:
         document = {name: value for name, value in asdict(job).items() if value is not None and name != "results"}
         _print_json([document])
         return
-    reason = job.error or job.last_error
-    console.print(Text(" ".join(filter(None, (job.job_id, job.status, reason)))))
+    # A line is a job: other commands read what this one printed. A model's error may be a whole stack trace.
+    reason = (job.error or job.last_error or "").strip().partition("\n")[0]
+    console.print(Text(f"{job.job_id} {job.status} {reason}".strip()))
 
 
 def _print_json(documents: Iterable[dict[str, Any]]) -> None:

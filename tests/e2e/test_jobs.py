@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
+from sm_client import Job, batches
+from sm_local.datasets import LabelledText
+from sm_local.demo import Outcome, as_jobs
 from tests.jobs.load import POISON, consumers, mapping
 from tests.jobs.stack import JobsStack, deploy_jobs
 from tests.local_aws import LocalAws
@@ -34,16 +41,21 @@ def jobs(deployed: JobsStack) -> Iterator[JobsStack]:
     deployed.close()
 
 
-def ended(jobs: JobsStack, job_id: str, status: str = "succeeded", seconds: float = 90) -> Any:
-    """Return what the API says of a job once it has that status."""
-    return eventually(lambda: view if (view := jobs.get(job_id).json)["status"] == status else None, seconds)
+def ended(jobs: JobsStack, job_id: str, status: str = "succeeded", seconds: float = 90) -> Job:
+    """Return a job that ends with that status."""
+    (job,) = jobs.client.wait([job_id], timeout_s=seconds)
+    assert job.status == status, job
+    return job
 
 
-def accepted(jobs: JobsStack, *texts: str, **headers: str) -> str:
+def labels(jobs: JobsStack, job_id: str, seconds: float = 90) -> list[str]:
+    """Return the labels of a job that succeeds."""
+    return [result.label for result in jobs.client.results(ended(jobs, job_id, seconds=seconds))]
+
+
+def accepted(jobs: JobsStack, *texts: str, key: str | None = None) -> str:
     """Return the id of a job that was accepted."""
-    answer = jobs.post({"texts": texts}, **headers)
-    assert answer.status == 202, answer.body
-    return str(answer.json["job_id"])
+    return jobs.client.submit(texts, idempotency_key=key).job_id
 
 
 def taken(url: str) -> list[Any]:
@@ -72,7 +84,8 @@ def test_a_job_is_accepted_worked_on_and_looked_at(jobs: JobsStack) -> None:
     job_id = answer.json["job_id"]
     assert answer.json["status"] == "queued"
     assert answer.headers["Location"].endswith(f"/v1/jobs/{job_id}")
-    view = ended(jobs, job_id)
+    ended(jobs, job_id)
+    view = jobs.get(job_id).json
     assert [(each["label"], each["language"]) for each in view["results"]] == [("spam", "en"), ("good", "zh")]
     assert all(each["annotations"]["tokens"] for each in view["results"])
     assert view["model_version"] == "faulty-1"
@@ -142,12 +155,12 @@ def test_identical_requests_at_the_same_time_are_one_job(jobs: JobsStack) -> Non
 
 
 def test_the_same_key_with_another_body_is_a_conflict(jobs: JobsStack) -> None:
-    job_id = accepted(jobs, "one", Idempotency_Key="order-18")
+    job_id = accepted(jobs, "one", key="order-18")
 
     answer = jobs.post({"texts": ["two"]}, Idempotency_Key="order-18")
 
     assert (answer.status, answer.headers["Content-Type"]) == (409, "application/problem+json")
-    assert len(ended(jobs, job_id)["results"]) == 1
+    assert len(labels(jobs, job_id)) == 1
 
 
 def test_without_a_key_the_same_request_twice_is_two_jobs(jobs: JobsStack) -> None:
@@ -158,7 +171,7 @@ def test_a_request_that_is_too_large_for_the_table_goes_by_s3(jobs: JobsStack) -
     texts = ["好" * 9_990] * 20  # 600 KB
     job_id = accepted(jobs, *texts)
 
-    assert len(ended(jobs, job_id)["results"]) == 20
+    assert len(labels(jobs, job_id)) == 20
     item = boto3.client("dynamodb").get_item(TableName=jobs.outputs["JobTableName"], Key={"job_id": {"S": job_id}})[
         "Item"
     ]
@@ -200,7 +213,7 @@ def test_a_job_that_was_recorded_and_not_queued_is_queued_later_and_worked_on_on
     with _without(jobs, "QueueFunctionName", "sqs:SendMessage"):
         job_id = accepted(jobs, "not lost")
         eventually(lambda: "AccessDenied" in _log(jobs, "QueueFunctionName"))
-        assert jobs.get(job_id).json["status"] == "queued"
+        assert jobs.client.job(job_id).status == "queued"
 
     ended(jobs, job_id)
     versions = boto3.client("s3").list_object_versions(
@@ -212,13 +225,13 @@ def test_a_job_that_was_recorded_and_not_queued_is_queued_later_and_worked_on_on
 def test_jobs_are_accepted_while_the_endpoint_is_down_and_worked_on_afterwards(jobs: JobsStack) -> None:
     jobs.faults(failing=1)
     job_ids = [accepted(jobs, f"patience {number}") for number in range(12)]
-    waiting = eventually(lambda: view if "last_error" in (view := jobs.get(job_ids[0]).json) else None)
-    assert waiting["status"] in ("queued", "running")
-    assert "the model failed" in waiting["last_error"]
+    waiting = eventually(lambda: job if (job := jobs.client.job(job_ids[0])).last_error else None)
+    assert not waiting.has_ended
+    assert "the model failed" in str(waiting.last_error)
     jobs.faults()
 
-    for job_id in job_ids:
-        assert "last_error" not in ended(jobs, job_id)
+    for job in jobs.client.wait(job_ids, timeout_s=90):
+        assert (job.status, job.last_error) == ("succeeded", None)
 
 
 def test_a_poisonous_job_fails_alone_and_is_driven_back_from_the_dead_letters(jobs: JobsStack) -> None:
@@ -226,16 +239,16 @@ def test_a_poisonous_job_fails_alone_and_is_driven_back_from_the_dead_letters(jo
     bad, good = accepted(jobs, POISON), [accepted(jobs, f"neighbour {number}") for number in range(5)]
     mapping(jobs, Enabled=True)
 
-    assert "cannot be classified" in ended(jobs, bad, "failed")["error"]
-    for job_id in good:
-        ended(jobs, job_id)
+    assert "cannot be classified" in str(ended(jobs, bad, "failed").error)
+    assert {job.status for job in jobs.client.wait(good)} == {"succeeded"}
     eventually(lambda: bad in dead(jobs))
 
     jobs.faults(cured=1)
     sqs, arn = boto3.client("sqs"), jobs.outputs["DeadLetterQueueArn"]
     sqs.start_message_move_task(SourceArn=arn)
 
-    assert len(ended(jobs, bad)["results"]) == 1
+    eventually(lambda: jobs.client.job(bad).status == "succeeded")
+    assert len(labels(jobs, bad)) == 1
     (task,) = eventually(
         lambda: [
             each for each in sqs.list_message_move_tasks(SourceArn=arn)["Results"] if each["Status"] == "COMPLETED"
@@ -252,7 +265,7 @@ def test_a_job_that_kills_its_consumer_in_each_try_has_failed_and_says_why(jobs:
     try:
 
         def dies() -> bool:
-            if jobs.get(job_id).json["status"] == "running":
+            if jobs.client.job(job_id).status == "running":
                 for process in consumers(jobs):
                     process.kill()
             return job_id in dead(jobs)
@@ -264,12 +277,11 @@ def test_a_job_that_kills_its_consumer_in_each_try_has_failed_and_says_why(jobs:
         )
 
     # A schedule calls it each minute, too.
-    def buried() -> Any:
+    def buried() -> str | None:
         boto3.client("lambda").invoke(FunctionName=jobs.outputs["BuryFunctionName"])
-        view = jobs.get(job_id).json
-        return view if view["status"] == "failed" else None
+        return jobs.client.job(job_id).error
 
-    assert "ended without an answer" in eventually(buried, seconds=90)["error"]
+    assert "ended without an answer" in eventually(buried, seconds=90)
     assert eventually(lambda: job_id in dead(jobs)), "the dead letter is gone"
 
 
@@ -287,8 +299,8 @@ def test_lines_of_a_file_become_jobs_once_and_bad_lines_are_reported(jobs: JobsS
     assert [each["line"] for each in (first, empty, second, broken)] == [1, 2, 3, 5]
     assert "texts has 0 entries" in empty["problem"]
     assert "not JSON" in broken["problem"]
-    assert [result["label"] for result in ended(jobs, first["job_id"])["results"]] == ["spam", "good"]
-    assert len(ended(jobs, second["job_id"])["results"]) == 1
+    assert labels(jobs, first["job_id"]) == ["spam", "good"]
+    assert len(labels(jobs, second["job_id"])) == 1
 
     # The same event twice, as EventBridge may send it, and once more after its report was forgotten.
     new = {"key": "jobs/incoming/today/reviews.jsonl", "etag": etag.strip('"'), "sequencer": "0042"}
@@ -303,6 +315,19 @@ def test_lines_of_a_file_become_jobs_once_and_bad_lines_are_reported(jobs: JobsS
     assert table.scan(Select="COUNT")["Count"] <= len(items)
 
 
+def submitted_as_file(jobs: JobsStack, name: str, lines: list[Any]) -> list[str]:
+    """Put bodies into a file that becomes jobs, and return their ids."""
+    s3, bucket = boto3.client("s3"), jobs.outputs["BucketName"]
+    body = "\n".join(json.dumps(line) for line in lines)
+    s3.put_object(Bucket=bucket, Key=f"jobs/incoming/{name}", Body=body.encode())
+
+    def reported() -> Any:
+        found = s3.list_objects_v2(Bucket=bucket, Prefix=f"jobs/submitted/{name}").get("Contents")
+        return found and s3.get_object(Bucket=bucket, Key=found[0]["Key"])["Body"].read().splitlines()
+
+    return [json.loads(line)["job_id"] for line in eventually(reported, seconds=60)]
+
+
 def _submit(jobs: JobsStack, new: dict[str, str]) -> Any:
     """Tell the function of a new object, and return its report."""
     answer = boto3.client("lambda").invoke(
@@ -312,17 +337,53 @@ def _submit(jobs: JobsStack, new: dict[str, str]) -> Any:
 
 
 def test_a_job_that_is_too_large_for_one_call_goes_through_the_asynchronous_endpoint(jobs: JobsStack) -> None:
-    s3, bucket = boto3.client("s3"), jobs.outputs["BucketName"]
     texts = [f"{number} {'won a prize' if number % 2 else 'fine'} ".ljust(10_000, "x") for number in range(700)]
     lines = [{"texts": texts}, {"texts": [*texts, POISON]}]
-    body = "\n".join(json.dumps(line) for line in lines)  # 7 MB each
-    s3.put_object(Bucket=bucket, Key="jobs/incoming/large.jsonl", Body=body.encode())
+    good, bad = submitted_as_file(jobs, "large.jsonl", lines)  # 7 MB each
+    assert labels(jobs, good) == ["good", "spam"] * 350
+    assert "client error (400)" in str(ended(jobs, bad, "failed").error)
 
-    def reported() -> Any:
-        found = s3.list_objects_v2(Bucket=bucket, Prefix="jobs/submitted/large.jsonl").get("Contents")
-        return found and s3.get_object(Bucket=bucket, Key=found[0]["Key"])["Body"].read().splitlines()
 
-    good, bad = [json.loads(line)["job_id"] for line in eventually(reported, seconds=60)]
-    labels = [result["label"] for result in ended(jobs, good)["results"]]
-    assert labels == ["good", "spam"] * 350
-    assert "client error (400)" in ended(jobs, bad, "failed")["error"]
+def test_results_too_large_for_an_answer_are_read_from_their_bucket(jobs: JobsStack) -> None:
+    job = ended(jobs, accepted(jobs, "won a prize", "fine"))
+    bucket, _, key = str(job.result_url).removeprefix("s3://").partition("/")
+    s3 = boto3.client("s3")
+    document = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    document["results"] *= 30_000
+    s3.put_object(Bucket=bucket, Key=key, Body=json.dumps(document).encode())
+
+    job = jobs.client.job(job.job_id)
+    assert (job.status, job.results) == ("succeeded", None), "the answer has them, and this test shows nothing"
+    assert [result.label for result in jobs.client.results(job)] == ["spam", "good"] * 30_000
+
+
+@pytest.mark.usefixtures("jobs")
+def test_the_command_line_submits_a_file_waits_and_prints_results(tmp_path: Path) -> None:
+    def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "sm_client", "--stack", "Jobs", *arguments]
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=120)
+
+    file = tmp_path / "texts.txt"
+    file.write_text("".join(f"{number} {'won a prize' if number % 2 else 'fine'}\n" for number in range(250)))
+    submitted = run("submit", "--file", str(file))
+    assert re.fullmatch(r"([0-9a-f]{32} queued\n){3}", submitted.stdout), submitted
+    waited = run("wait", stdin=submitted.stdout)
+    assert (waited.returncode, waited.stderr) == (0, "")
+    assert len(re.findall("succeeded", waited.stdout)) == 3
+    results = [json.loads(line) for line in run("results", "--json", stdin=submitted.stdout).stdout.splitlines()]
+    assert [each["label"] for each in results] == ["good", "spam"] * 125
+    poisoned = run("wait", stdin=run("submit", POISON).stdout)
+    assert poisoned.returncode == 3
+    assert "this text cannot be classified" in poisoned.stdout
+    assert run("status", "0" * 32).returncode == 1
+
+
+def test_the_demo_finds_the_labels_of_jobs_to_be_those_of_calls(jobs: JobsStack) -> None:
+    texts = [f"{number} {'won a prize' if number % 3 else 'fine'}" for number in range(150)]
+    outcomes = [
+        Outcome(text=LabelledText(text=text, label=""), result=result, model_version="", seconds=0)
+        for group in batches(texts)
+        for text, result in zip(group, jobs.client.classify(group), strict=True)
+    ]
+
+    assert as_jobs(jobs.client, outcomes) == "2 jobs: 150 of 150 labels are those of the calls above."

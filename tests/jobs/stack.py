@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,8 @@ import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
+from sm_client import Client, Polling
+from sm_client._transport import Retries
 from sm_client.client import stack_outputs
 from sm_local.state import REGION
 from tests.jobs.app import write_faults, write_model
@@ -40,6 +43,13 @@ class JobsStack:
 
     def faults(self, **faults: float) -> None:
         write_faults(self.faults_file, **faults)
+
+    @cached_property
+    def client(self) -> Client:
+        """A client that never tries twice, so that no failure goes unseen."""
+        return Client(
+            self.outputs["ApiUrl"], session=self.session, retries=Retries(attempts=1), polling=Polling(cap_s=1)
+        )
 
     def post(self, body: Any, **headers: str) -> Answer:
         """Submit a job; give headers with underscores."""
