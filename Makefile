@@ -71,6 +71,11 @@ deploy: synth ## Deploy to the real AWS account that the environment names; asks
 bench: bundles model ## Measure synth, calls and cold starts
 	$(VENV)/python -m tests.benchmarks
 
+.PHONY: bench-classifiers
+bench-classifiers: setup ## Train the default classifier and its alternatives on whole data sets, for many minutes
+	$(VENV)/python -m pytest -m slow tests/benchmarks
+	PYTHONPATH=model_src $(VENV)/python -m tests.benchmarks.classifiers
+
 .PHONY: clean
 clean: ## Stop the local AWS and remove all that was made; keeps .venv and node_modules
 	@if [ -d .sm_local ] && [ -x $(VENV)/python ]; then $(VENV)/python -m sm_local down; fi
