@@ -31,7 +31,7 @@ class Metadata:
         hyperparameters: What was asked for.
         regularization: What was given or chosen.
         texts: How many texts it was trained on.
-        scikit_learn: The version that can load it.
+        scikit_learn: The version that trained it.
         metrics: Over all held-out texts, named ``all``, and over those of each language that occurs. Empty
             when nothing was held out.
     """
