@@ -75,6 +75,11 @@ bench: bundles model ## Measure synth, calls and cold starts
 soak: bundles ## Send 10,000 jobs through the queue while everything fails, and measure how fast it is
 	$(VENV)/python -m tests.jobs
 
+.PHONY: bench-classifiers
+bench-classifiers: setup ## Train the default classifier and its alternatives on whole data sets, for many minutes
+	$(VENV)/python -m pytest -m slow tests/benchmarks
+	PYTHONPATH=model_src $(VENV)/python -m tests.benchmarks.classifiers
+
 .PHONY: clean
 clean: ## Stop the local AWS and remove all that was made; keeps .venv and node_modules
 	@if [ -d .sm_local ] && [ -x $(VENV)/python ]; then $(VENV)/python -m sm_local down; fi

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import joblib
+from classifier import TextClassifier
 from payloads import Prediction
 from serving import RequestError, input_fn, output_fn, result
-from sklearn.pipeline import Pipeline
 
 __all__ = ["Model", "RequestError", "input_fn", "model_fn", "output_fn", "predict_fn"]
 
@@ -25,30 +25,23 @@ class Model:
 
     Args:
         version: Names the model in every answer.
-        pipeline: From raw texts to probabilities.
+        classifier: From raw texts to probabilities.
     """
 
     version: str
-    pipeline: Pipeline
+    classifier: TextClassifier
 
 
 def model_fn(model_dir: str) -> Model:
     """Load ``model.joblib`` and ``metadata.json`` from ``model_dir``."""
     directory = Path(model_dir)
     metadata = json.loads((directory / "metadata.json").read_text(encoding="utf-8"))
-    return Model(version=metadata["model_version"], pipeline=joblib.load(directory / "model.joblib"))
+    return Model(version=metadata["model_version"], classifier=joblib.load(directory / "model.joblib"))
 
 
 def predict_fn(texts: Sequence[str] | RequestError, model: Model) -> Prediction | RequestError:
     """Classify ``texts``, as they were sent, in one call. No texts give no results."""
     if isinstance(texts, RequestError):
         return texts
-    labels = [str(label) for label in model.pipeline.classes_]
-    rows = _probabilities(texts, model) if texts else []
-    return {"model_version": model.version, "results": [result(labels, row) for row in rows]}
-
-
-def _probabilities(texts: Sequence[str], model: Model) -> list[list[float]]:
-    computed = model.pipeline.predict_proba(texts).astype(float)  # in single precision: the sum is 1 ± 1e-7
-    rows: list[list[float]] = (computed / computed.sum(axis=1, keepdims=True)).tolist()
-    return rows
+    rows = model.classifier.predict_proba(texts).tolist()
+    return {"model_version": model.version, "results": [result(model.classifier.labels, row) for row in rows]}

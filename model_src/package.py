@@ -29,7 +29,7 @@ class Kind:
 
 
 KINDS = (
-    Kind(weights="model.joblib", script="inference.py"),
+    Kind(weights="model.joblib", script="inference.py", modules=("classifier.py",)),
     Kind(weights="model.pt", script="torch_inference.py", modules=("torch_network.py",)),
 )
 

@@ -7,28 +7,17 @@ import hashlib
 import json
 import os
 import sys
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import joblib
-import numpy as np
 import sklearn
 from channels import DataError, Example, read_channel
-from features import prepare
+from classifier import TextClassifier
+from fitting import fit
 from hyperparameters import ALLOWED, HyperparameterError, Hyperparameters
 from metrics import Metrics, measure, metric_lines
-from sklearn.base import BaseEstimator
-from sklearn.calibration import CalibratedClassifierCV
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.svm import LinearSVC
-
-_CALIBRATION_FOLDS = 5
-_MAX_ITERATIONS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,9 +28,10 @@ class Metadata:
         model_version: Follows from the data, hyperparameters, this code and scikit-learn's version, and from
             nothing else: 12 hexadecimal digits.
         labels: In the order of the model's scores.
-        hyperparameters: What it was trained with.
+        hyperparameters: What was asked for.
+        regularization: What was given or chosen.
         texts: How many texts it was trained on.
-        scikit_learn: The version that can load it.
+        scikit_learn: The version that trained it.
         metrics: Over all held-out texts, named ``all``, and over those of each language that occurs. Empty
             when nothing was held out.
     """
@@ -49,6 +39,7 @@ class Metadata:
     model_version: str
     labels: tuple[str, ...]
     hyperparameters: Hyperparameters
+    regularization: float
     texts: int
     scikit_learn: str
     metrics: Mapping[str, Metrics]
@@ -74,40 +65,29 @@ def train(
         What was written to ``metadata.json``.
 
     Raises:
-        DataError: A channel cannot be used, or has too few labels or texts of a label.
+        DataError: A channel cannot be used, or has one label only.
     """
     chosen = hyperparameters or Hyperparameters()
     examples = read_channel(train_directory)
-    _check_labels(examples, chosen)
-    pipeline = fit(examples, chosen)
+    labels = {example.label for example in examples}
+    if len(labels) < 2:
+        found = f"all texts are labelled {labels.pop()!r}" if labels else "there are no texts"
+        raise DataError(f"{found}: at least two labels are needed")
+    classifier = fit([example.text for example in examples], [example.label for example in examples], chosen)
     metadata = Metadata(
         model_version=model_version(examples, chosen),
-        labels=tuple(str(label) for label in pipeline.classes_),
+        labels=classifier.labels,
         hyperparameters=chosen,
+        regularization=classifier.regularization,
         texts=len(examples),
         scikit_learn=sklearn.__version__,
-        metrics=_measure_channel(pipeline, test_directory, examples) if test_directory else {},
+        metrics=_measure_channel(classifier, test_directory, examples) if test_directory else {},
     )
     model_directory.mkdir(parents=True, exist_ok=True)
-    joblib.dump(pipeline, model_directory / "model.joblib")
+    joblib.dump(classifier, model_directory / "model.joblib")
     document = json.dumps(asdict(metadata), ensure_ascii=False, indent=2)
     (model_directory / "metadata.json").write_text(f"{document}\n", encoding="utf-8")
     return metadata
-
-
-def fit(examples: Sequence[Example], hyperparameters: Hyperparameters) -> Pipeline:
-    """Return a fitted pipeline from raw texts to probabilities over all labels."""
-    vectorizer = TfidfVectorizer(
-        analyzer="char",
-        preprocessor=prepare,
-        ngram_range=(hyperparameters.ngram_min, hyperparameters.ngram_max),
-        max_features=hyperparameters.max_features,
-        sublinear_tf=True,
-        dtype=np.float32,
-    )
-    pipeline = make_pipeline(vectorizer, _classifier(examples, hyperparameters))
-    pipeline.fit([example.text for example in examples], [example.label for example in examples])
-    return pipeline
 
 
 def model_version(examples: Iterable[Example], hyperparameters: Hyperparameters) -> str:
@@ -123,34 +103,12 @@ def model_version(examples: Iterable[Example], hyperparameters: Hyperparameters)
     return digest.hexdigest()[:12]
 
 
-def _measure_channel(pipeline: Pipeline, directory: Path, trained_on: Sequence[Example]) -> dict[str, Metrics]:
+def _measure_channel(classifier: TextClassifier, directory: Path, trained_on: Sequence[Example]) -> dict[str, Metrics]:
     known = {example.text for example in trained_on}
     held_out = [example for example in read_channel(directory) if example.text not in known]
     if not held_out:
         raise DataError(f"{directory}: all its texts are in the training data too, so nothing can be measured")
-    return measure(pipeline, held_out)
-
-
-def _classifier(examples: Sequence[Example], hyperparameters: Hyperparameters) -> BaseEstimator:
-    c = 1 / hyperparameters.regularization
-    if hyperparameters.loss == "log_loss":
-        return LogisticRegression(C=c, max_iter=_MAX_ITERATIONS, random_state=hyperparameters.seed)
-    machine = LinearSVC(C=c, loss=hyperparameters.loss, max_iter=_MAX_ITERATIONS, random_state=hyperparameters.seed)
-    rarest = min(Counter(example.label for example in examples).values())
-    folds = StratifiedKFold(min(_CALIBRATION_FOLDS, rarest), shuffle=True, random_state=hyperparameters.seed)
-    return CalibratedClassifierCV(machine, cv=folds, ensemble=False)
-
-
-def _check_labels(examples: Sequence[Example], hyperparameters: Hyperparameters) -> None:
-    texts_of = Counter(example.label for example in examples)
-    if len(texts_of) < 2:
-        raise DataError(f"all texts are labelled {next(iter(texts_of))!r}: at least two labels are needed")
-    rare = sorted(label for label, count in texts_of.items() if count < 2)
-    if rare and hyperparameters.loss != "log_loss":
-        raise DataError(
-            f"loss {hyperparameters.loss} is calibrated by cross-validation and needs two texts of each label, "
-            f"but there is one of {', '.join(map(repr, rare))}: add texts or use log_loss"
-        )
+    return measure(classifier, held_out)
 
 
 def _parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, Hyperparameters]:
@@ -161,9 +119,8 @@ def _parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, Hyperpa
     parser.add_argument("--model-dir", type=Path, default=environment.get("SM_MODEL_DIR") or None, help="for the model")
     options = {name: f"--{name.replace('_', '-')}" for name in ALLOWED}
     for name, default in asdict(Hyperparameters()).items():
-        parser.add_argument(
-            options[name], type=type(default), default=default, help=f"{ALLOWED[name]}; {default} when omitted"
-        )
+        kind = _truth if isinstance(default, bool) else type(default)
+        parser.add_argument(options[name], type=kind, default=default, help=f"{ALLOWED[name]}; {default} when omitted")
     parsed, unknown = parser.parse_known_args(arguments)
     if unknown:
         parser.error(f"unknown: {' '.join(unknown)}; hyperparameters are {', '.join(options.values())}")
@@ -177,6 +134,13 @@ def _parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, Hyperpa
         return parsed, Hyperparameters(**{name: getattr(parsed, name) for name in options})
     except HyperparameterError as error:
         parser.error(str(error))
+
+
+def _truth(value: str) -> bool:
+    """Return what SageMaker's ``true`` or ``false`` means."""
+    if value.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{value!r} must be true or false")
+    return value.lower() == "true"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

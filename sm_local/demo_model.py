@@ -47,7 +47,7 @@ def build(root: Path, *, say: Callable[[str], object] = print) -> Path:
         with tempfile.TemporaryDirectory(dir=build_directory) as made:
             say("Preparing the Chinese reviews and the English mail")
             write_datasets(datasets, Path(made, "data"))
-            say("Training one model on both, about half a minute")
+            say("Training one model on both, about a minute and a half on one idle core")
             _train(Path(made, "data"), Path(made, "model"))
             stamp.unlink(missing_ok=True)
             for name in ("data", "model"):

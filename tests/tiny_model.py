@@ -23,7 +23,8 @@ def train_tiny_model(directory: Path, *, hyperparameters: Hyperparameters | None
 
     Args:
         directory: Made when it is not there.
-        hyperparameters: Others give another model version. Omitted, 1,000 features of one to three characters.
+        hyperparameters: Others give another model version. Omitted, 1,000 n-grams each of up to three
+            characters and of words.
 
     Returns:
         The model version that the endpoint answers with.

@@ -4,11 +4,12 @@ Pure Python without dependencies: it travels in the model archive and in the Lam
 """
 
 from textprep.features import FEATURES_VERSION, text_features
-from textprep.language import LANGUAGES, Language, detect_language
+from textprep.language import HAN, LANGUAGES, Language, detect_language
 from textprep.normalization import NormalizedText, normalize, normalize_with_offsets
 
 __all__ = [
     "FEATURES_VERSION",
+    "HAN",
     "LANGUAGES",
     "Language",
     "NormalizedText",

@@ -8,10 +8,11 @@ from typing import Literal, get_args
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 
-# Unicode script Han: the iteration mark, the zero, the unified and the compatibility ideographs.
-_HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-HAN_CHARACTER = re.compile(f"[{_HAN}]")
-_OTHER_WORD = re.compile(rf"[^\W\d_{_HAN}]+")
+HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+"""The Unicode script Han, for a character class: iteration mark, zero, unified and compatibility ideographs."""
+
+HAN_CHARACTER = re.compile(f"[{HAN}]")
+_OTHER_WORD = re.compile(rf"[^\W\d_{HAN}]+")
 
 
 def detect_language(text: str) -> Language:

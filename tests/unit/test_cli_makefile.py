@@ -49,7 +49,8 @@ def make(clone: Path, *arguments: str, **environment: str) -> subprocess.Complet
 def test_without_a_target_the_targets_are_explained(clone: Path) -> None:
     described = dict(re.findall(r"^  make ([\w-]+) +(\S.*)$", make(clone).stdout, re.MULTILINE))
     made = {"setup", "demo", "model", "synth", "deploy", "clean", "help"}
-    assert described.keys() == made | {"test", "test-torch", "check", "format", "bench", "soak"}
+    tests = {"test", "test-torch", "check", "format", "bench", "bench-classifiers", "soak"}
+    assert described.keys() == made | tests
 
 
 def test_too_old_a_python_is_named_with_what_to_do(clone: Path) -> None:

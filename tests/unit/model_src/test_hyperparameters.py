@@ -6,7 +6,14 @@ from hyperparameters import HyperparameterError, Hyperparameters
 
 def test_the_defaults_are_allowed() -> None:
     assert Hyperparameters() == Hyperparameters(
-        ngram_min=1, ngram_max=3, max_features=100_000, regularization=0.2, loss="log_loss", seed=20240601
+        ngram_min=1,
+        ngram_max=4,
+        word_ngram_max=2,
+        max_features=150_000,
+        regularization=0,
+        loss="squared_hinge",
+        text_features=False,
+        seed=20240601,
     )
 
 
@@ -15,9 +22,12 @@ def test_the_defaults_are_allowed() -> None:
     [
         ({"ngram_min": 0}, "ngram_min is 0: must be from 1 to 10"),
         ({"ngram_max": 11}, "ngram_max is 11: must be from 1 to 10"),
-        ({"ngram_min": 4}, "ngram_min is 4: must not be above ngram_max, which is 3"),
+        ({"ngram_min": 5}, "ngram_min is 5: must not be above ngram_max, which is 4"),
+        ({"word_ngram_max": -1}, "word_ngram_max is -1: must be from 0 to 5"),
+        ({"word_ngram_max": 6}, "word_ngram_max is 6: must be from 0 to 5"),
         ({"max_features": 0}, "max_features is 0: must be from 1 to 2000000"),
-        ({"regularization": 0.0}, "regularization is 0.0: must be from 1e-06 to 1000000.0"),
+        ({"regularization": 1e-7}, "regularization is 1e-07: must be 0 to choose it, or from 1e-06 to 1000000.0"),
+        ({"regularization": -1.0}, "regularization is -1.0: must be 0 to choose it"),
         ({"regularization": float("nan")}, "regularization is nan"),
         ({"seed": -1}, "seed is -1: must be from 0 to 4294967295"),
         ({"loss": "perceptron"}, "loss is 'perceptron': must be one of log_loss, hinge, squared_hinge"),

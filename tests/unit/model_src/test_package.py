@@ -11,11 +11,13 @@ from package import main, package
 from tests.tiny_model import train_tiny_model
 
 CODE = {
+    "code/classifier.py",
     "code/features.py",
     "code/inference.py",
     "code/payloads.py",
     "code/serving.py",
     "code/textprep/__init__.py",
+    "code/textprep/features.py",
     "code/textprep/language.py",
     "code/textprep/normalization.py",
 }
@@ -46,10 +48,10 @@ def test_a_directory_without_a_model_is_refused(tmp_path: Path) -> None:
         main([str(tmp_path), str(tmp_path / "out")])
 
 
-def test_the_code_serves_alone_without_this_project_or_the_toolkit(tmp_path: Path) -> None:
+def test_the_code_serves_alone_without_this_project_the_toolkit_or_scikit_learn(tmp_path: Path) -> None:
     version = train_tiny_model(tmp_path)
     program = (
-        "import sys; sys.modules['sagemaker_inference'] = None\n"
+        "import sys; sys.modules |= dict.fromkeys(('sagemaker_inference', 'sklearn', 'scipy'))\n"
         "import inference\n"
         f"model = inference.model_fn({str(tmp_path)!r})\n"
         "texts = inference.input_fn('{\"texts\": [\"free money\"]}', 'application/json')\n"
