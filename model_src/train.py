@@ -84,7 +84,7 @@ def train(
         metrics=_measure_channel(classifier, test_directory, examples) if test_directory else {},
     )
     model_directory.mkdir(parents=True, exist_ok=True)
-    joblib.dump(classifier, model_directory / "model.joblib")
+    joblib.dump(classifier, model_directory / "model.joblib", compress=3)  # as the archive itself is not compressed
     document = json.dumps(asdict(metadata), ensure_ascii=False, indent=2)
     (model_directory / "metadata.json").write_text(f"{document}\n", encoding="utf-8")
     return metadata
