@@ -206,6 +206,7 @@ def _function(part: str) -> str:
         .get_paginator("list_stack_resources")
         .paginate(StackName="TextClassification-dev")
     )
+    name: str
     (name,) = (
         each["PhysicalResourceId"]
         for page in pages

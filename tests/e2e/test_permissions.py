@@ -35,6 +35,7 @@ def function_of(part: str) -> str:
         .get_paginator("list_stack_resources")
         .paginate(StackName="TextClassification-dev")
     )
+    name: str
     (name,) = [
         each["PhysicalResourceId"]
         for page in pages

@@ -227,6 +227,7 @@ def test_saving_needs_each_part_of_the_grant(outputs: dict[str, str], job: str, 
 def role_of(construct: str) -> str:
     """Return the name of the role of a function of the stack."""
     resources = boto3.client("cloudformation").describe_stack_resources(StackName=STACK)["StackResources"]
+    name: str
     (name,) = [
         each["PhysicalResourceId"]
         for each in resources

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypedDict
+from typing import TypedDict, final
 
 from textprep import FEATURES_VERSION, NormalizedText, normalize_with_offsets, text_features
 
@@ -40,6 +40,7 @@ class Entity(TypedDict):
     type: str
 
 
+@final
 class Annotation(TypedDict):
     """What was found in one text.
 
@@ -52,6 +53,7 @@ class Annotation(TypedDict):
     features: dict[str, object]
 
 
+@final
 class Refusal(TypedDict):
     """Why a text is not annotated: what came and what is allowed, for the caller."""
 
