@@ -31,7 +31,8 @@ def build(app: cdk.App) -> None:
 
 
 if __name__ == "__main__":
-    app = cdk.App(analytics_reporting=False)
+    # They know nothing of Python, and name temporary paths.
+    app = cdk.App(analytics_reporting=False, context={"aws:cdk:disable-creation-stack-traces": True})
     try:
         build(app)
     except InvalidPropsError as error:

@@ -256,20 +256,15 @@ def test_migrating_needs_each_call_of_its_grant(outputs: dict[str, str], call: s
             transaction.execute("SELECT 1")
 
 
-def test_what_failed_is_only_undone_at_once_with_the_permission_to(
-    outputs: dict[str, str], owner: DataApi, job: str
-) -> None:
-    role, waiting = (
-        role_of("DatabaseMigrateRole"),
-        "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in tr%'",
-    )
-    left = []
-    for statements in (statements_of(role), allowed_but(role, "rds-data:RollbackTransaction")):
-        with pytest.raises(RejectedError):
-            insert_into(data_api(outputs, somebody_with(statements)), job, times=2)
-        left.append(owner.execute(waiting))
-
-    assert left == [[(0,)], [(1,)]]
+def test_undoing_needs_its_permission(outputs: dict[str, str]) -> None:
+    role = role_of("DatabaseMigrateRole")
+    whole, part = statements_of(role), allowed_but(role, "rds-data:RollbackTransaction")
+    for statements, code in ((part, "AccessDenied"), (whole, None)):
+        client = somebody_with(statements).client("rds-data")
+        named = {"resourceArn": outputs["ClusterArn"], "secretArn": outputs["SecretArn"]}
+        transaction = client.begin_transaction(**named, database=outputs["DatabaseName"])["transactionId"]
+        with pytest.raises(ClientError, match=code) if code else nullcontext():
+            client.rollback_transaction(**named, transactionId=transaction)
 
 
 @pytest.mark.parametrize("direction", ["Ingress", "Egress"])
@@ -280,11 +275,11 @@ def test_the_default_security_group_is_closed_with_the_permission_to(outputs: di
     group = str(statement["Resource"]).rpartition("/")[2].rstrip("']")
     rule = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
     for statements, code in (
-        (statements_of(role), "InvalidPermission.NotFound"),
+        (statements_of(role), None),
         (allowed_but(role, f"ec2:RevokeSecurityGroup{direction}"), "UnauthorizedOperation"),
     ):
         ec2 = somebody_with(statements).client("ec2")
-        with pytest.raises(ClientError, match=code):
+        with pytest.raises(ClientError, match=code) if code else nullcontext():
             getattr(ec2, f"revoke_security_group_{direction.lower()}")(GroupId=group, IpPermissions=[rule])
 
 

@@ -127,7 +127,7 @@ def test_an_app_in_another_directory_synthesizes_from_the_wheel_alone(project: C
     code = next(names for names in assets if "text_classification/handlers/classify.py" in names)
     assert {"text_classification/handlers/annotate.py", "textprep/__init__.py"} <= set(code)
     assert any("python/pydantic/__init__.py" in names for names in assets)
-    assert any("python/uniseg/__init__.py" in names for names in assets)
+    assert any("python/spacy/__init__.py" in names for names in assets)
     assert (project.directory / "cdk.out/Reviews.template.json").is_file()
 
 
