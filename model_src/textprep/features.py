@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
 
 from textprep.language import HAN_CHARACTER
 
@@ -62,6 +63,7 @@ def text_features(text: str) -> dict[str, float]:
     }
 
 
+@lru_cache(maxsize=8192)
 def _kind(character: str) -> str:
     if HAN_CHARACTER.match(character):
         return "han"

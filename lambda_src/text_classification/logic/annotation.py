@@ -16,7 +16,7 @@ from text_classification.logic.requests import text_problem
 _NO_SPACE = re.compile(r"\S+")
 # What goes on with the sign before it: joiners, variation selectors and skin colours of emoji.
 _JOINER = "\u200d"
-_GOES_ON = re.compile("[\u200d\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]")
+_GOES_ON = frozenset("\u200d\ufe0e\ufe0f\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff")
 
 
 class Token(TypedDict):
@@ -112,7 +112,7 @@ def _token(text: str, start: int, end: int, tag: str) -> Token:
 
 def _is_symbol(word: str) -> bool:
     """Whether a word is of emoji and other symbols alone, which models take for words that they do not know."""
-    kinds = {unicodedata.category(character) for character in word if not _GOES_ON.match(character)}
+    kinds = {unicodedata.category(character) for character in word if character not in _GOES_ON}
     return bool(kinds) and kinds <= {"Sc", "Sk", "Sm", "So"}
 
 
@@ -120,6 +120,9 @@ def _words(normalized: NormalizedText, marked: Sequence[Marked]) -> Iterator[Mar
     """Yield the pieces of a normalised text without white space, as spans of the text as it was sent."""
     text, spans = normalized.text, normalized.spans
     for start, end, mark in marked:
+        if " " not in text[start:end]:  # the only white space that normalisation leaves
+            yield spans[start][0], spans[end - 1][1], mark
+            continue
         for word in _NO_SPACE.finditer(text, start, end):
             yield spans[word.start()][0], spans[word.end() - 1][1], mark
 
@@ -148,4 +151,4 @@ def _merged(text: str, marked: Iterable[Marked]) -> list[Marked]:
 
 def _goes_on(text: str, start: int, end: int) -> bool:
     """Whether what begins at ``start`` belongs to what ended at ``end``."""
-    return start < end or (start == end and bool(_GOES_ON.match(text, start) or text[start - 1] == _JOINER))
+    return start < end or (start == end and (text[start] in _GOES_ON or text[start - 1] == _JOINER))

@@ -94,16 +94,19 @@ class Chinese:
 
     def __call__(self, texts: Sequence[str]) -> Iterator[Analysis]:
         """Return what is in each text."""
-        return map(self._analyse, texts)
+        # All texts one after the other, or ONNX Runtime's threads fall asleep between them.
+        found = [self._lac.run(text) for text in texts]
+        return (_analysis(words, rjieba.tag(text)) for text, words in zip(texts, found, strict=True))
 
-    def _analyse(self, text: str) -> Analysis:
-        words = _spans(self._lac.run(text))
-        pieces = {(start, end): tag for start, end, tag in _spans(rjieba.tag(text))}
-        cuts = {start for start, _ in pieces}
-        return Analysis(
-            tokens=[token for word in words for token in _tokens(word, cuts, pieces)],
-            entities=[(start, end, _TYPES[tag]) for start, end, tag in words if tag in _TYPES],
-        )
+
+def _analysis(found: Sequence[tuple[str, str]], cut: Sequence[tuple[str, str]]) -> Analysis:
+    words = _spans(found)
+    pieces = {(start, end): tag for start, end, tag in _spans(cut)}
+    cuts = {start for start, _ in pieces}
+    return Analysis(
+        tokens=[token for word in words for token in _tokens(word, cuts, pieces)],
+        entities=[(start, end, _TYPES[tag]) for start, end, tag in words if tag in _TYPES],
+    )
 
 
 def _spans(words: Sequence[tuple[str, str]]) -> list[Marked]:
@@ -118,8 +121,7 @@ def _spans(words: Sequence[tuple[str, str]]) -> list[Marked]:
 def _tokens(word: Marked, cuts: set[int], pieces: dict[tuple[int, int], str]) -> Iterator[Marked]:
     """Yield the tokens of one of LAC's words: itself, or what jieba cuts it into."""
     start, end, tag = word
-    inner = [cut for cut in range(start + 1, end) if cut in cuts]
-    if not inner or tag in _NEVER_CUT:
+    if tag in _NEVER_CUT or not (inner := [cut for cut in range(start + 1, end) if cut in cuts]):
         yield start, end, _TAGS_OF_LAC.get(tag, "X")
         return
     borders = [start, *inner, end]
