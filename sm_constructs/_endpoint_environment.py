@@ -15,14 +15,10 @@ def endpoint_environment(
     endpoint: sagemaker.IEndpoint, preprocessor: TextPreprocessor | None, seconds: float
 ) -> dict[str, str]:
     """Return the environment of a function whose calls of them take at most so many seconds, repetitions included."""
-    functions = preprocessor.invoked if preprocessor else {}
     return {
         "ENDPOINT_NAME": endpoint.endpoint_name,
         "ENDPOINT_TIMEOUT_SECONDS": f"{seconds:.1f}",
-        **{
-            f"PREPROCESSOR_FUNCTION_{language.upper()}": function.function_name
-            for language, function in functions.items()
-        },
+        **(preprocessor.environment if preprocessor else {}),
     }
 
 

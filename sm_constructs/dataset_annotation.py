@@ -124,7 +124,7 @@ class DatasetAnnotation(Construct):
         problems.extend(f"lambda_platform: {problem}" for problem in platform.problems())
         problems.raise_for(self)
 
-        def function(function_id: str, handler: str, memory_size_mb: int) -> lambda_.Function:
+        def function(function_id: str, handler: str) -> lambda_.Function:
             return RuntimeFunction(
                 self,
                 function_id,
@@ -134,12 +134,9 @@ class DatasetAnnotation(Construct):
                 environment={
                     "DATASET_BUCKET": artifacts.bucket.bucket_name,
                     "PART_BYTES": str(part_bytes),
-                    **{
-                        f"PREPROCESSOR_FUNCTION_{language.upper()}": invoked.function_name
-                        for language, invoked in preprocessor.invoked.items()
-                    },
+                    **preprocessor.environment,
                 },
-                memory_size_mb=memory_size_mb,
+                memory_size_mb=512,
                 timeout=_TIMEOUT,
                 reserved_concurrent_executions=None,
                 log_retention=log_retention,
@@ -149,8 +146,8 @@ class DatasetAnnotation(Construct):
                 lambda_platform=platform,
             ).function
 
-        plan = function("Plan", "plan", 512)
-        annotate_part = function("AnnotatePart", "annotate_part", 512)
+        plan = function("Plan", "plan")
+        annotate_part = function("AnnotatePart", "annotate_part")
         self.functions = {"Plan": plan, "AnnotatePart": annotate_part}
         artifacts.datasets.grant_list(plan)
         artifacts.datasets.grant_put(plan)

@@ -183,6 +183,14 @@ class TextPreprocessor(Construct):
                 snap_start=isinstance(start_up, SnapStart),
             ).function
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a function has to know to call the functions, when :meth:`grant_invoke` lets it."""
+        return {
+            f"PREPROCESSOR_FUNCTION_{language.upper()}": invoked.function_name
+            for language, invoked in self.invoked.items()
+        }
+
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to invoke the function of every language."""
         grants = [grant_invoke(function, grantee) for function in self.invoked.values()]
