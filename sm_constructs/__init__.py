@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sm_constructs.start_up import ProvisionedConcurrency, SnapStart
     from sm_constructs.storage import ArtifactStore
     from sm_constructs.text_classification import TextClassification, TextClassificationStack
+    from sm_constructs.training import ModelPromotion, PromotedModel, TrainingScript, TrainingWorkflow
 
 __all__ = [
     "DEV",
@@ -37,7 +38,9 @@ __all__ = [
     "LambdaPlatform",
     "Model",
     "ModelData",
+    "ModelPromotion",
     "Monitoring",
+    "PromotedModel",
     "ProvisionedConcurrency",
     "RealTime",
     "ResultDatabase",
@@ -47,6 +50,8 @@ __all__ = [
     "TextClassification",
     "TextClassificationStack",
     "TextPreprocessor",
+    "TrainingScript",
+    "TrainingWorkflow",
 ]
 
 _MODULES = {
@@ -62,7 +67,9 @@ _MODULES = {
     "LambdaPlatform": "lambda_platform",
     "Model": "model",
     "ModelData": "model",
+    "ModelPromotion": "training",
     "Monitoring": "monitoring",
+    "PromotedModel": "training",
     "ProvisionedConcurrency": "start_up",
     "RealTime": "endpoint",
     "ResultDatabase": "database",
@@ -72,6 +79,8 @@ _MODULES = {
     "TextClassification": "text_classification",
     "TextClassificationStack": "text_classification",
     "TextPreprocessor": "preprocessing",
+    "TrainingScript": "training",
+    "TrainingWorkflow": "training",
 }
 
 

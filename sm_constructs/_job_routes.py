@@ -12,8 +12,8 @@ from constructs import Construct
 from sm_constructs._function_settings import FunctionSettings
 from sm_constructs.queue import ClassificationQueue
 
-AddMethod = Callable[[apigateway.IResource, str, lambda_.IFunction, bool], apigateway.Method]
-"""Makes a method of a resource; the last argument says whether it has a body to be checked."""
+AddMethod = Callable[[apigateway.IResource, str, lambda_.IFunction, str | None], apigateway.Method]
+"""Makes a method of a resource; the last argument names the JSON schema of its body, where it has one."""
 
 
 def add_job_routes(
@@ -39,7 +39,7 @@ def add_job_routes(
     queue.grant_look(functions["look"])
     jobs = version.add_resource("jobs")
     methods = [
-        add_method(jobs, "POST", functions["submit"], True),
-        add_method(jobs.add_resource("{job_id}"), "GET", functions["look"], False),
+        add_method(jobs, "POST", functions["submit"], "classification_request"),
+        add_method(jobs.add_resource("{job_id}"), "GET", functions["look"], None),
     ]
     return methods, functions

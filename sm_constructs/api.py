@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from aws_cdk import Duration, Names, RemovalPolicy, Token
 from aws_cdk import aws_apigateway as apigateway
@@ -30,9 +30,19 @@ from sm_constructs.lambda_platform import LambdaPlatform
 from sm_constructs.preprocessing import TextPreprocessor
 from sm_constructs.queue import ClassificationQueue
 
+if TYPE_CHECKING:
+    from sm_constructs.training import TrainingWorkflow
+
 # API Gateway gives an integration 29 seconds; the function ends first, so that it is the one to answer.
 _LONGEST_TIMEOUT_SECONDS = 28
 _INTEGRATION_TIMEOUT_SECONDS = 29
+
+# The construct id of a body's model, and what it is.
+_REQUESTS = {
+    "classification_request": ("Request", "Texts to classify: the body of POST /v1/classifications and POST /v1/jobs"),
+    "feedback_request": ("Feedback", "A corrected label: the body of POST /v1/feedback"),
+    "training_request": ("Training", "What to train on, and how: the body of POST /v1/trainings"),
+}
 
 _STAGE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
@@ -54,6 +64,9 @@ class ClassificationApi(Construct):
         preprocessor: Annotates texts, for requests with ``"annotations": true``. When omitted: such requests are
             refused.
         queue: Takes jobs, by ``POST /v1/jobs`` and ``GET /v1/jobs/{job_id}``. When omitted: there are no such paths.
+        training: Is started by ``POST /v1/trainings`` and looked at by ``GET /v1/trainings/{training_id}``, and gets
+            corrected labels by ``POST /v1/feedback``. For these the texts of each request are kept in its artifacts,
+            under ``results/requests/``, for 30 days. When omitted: there are no such paths, and no text is kept.
         authorization: Who may call: ``AuthorizationType.IAM``, an authorizer of your own, or, for an API that
             is open to the whole internet, ``AuthorizationType.NONE``. When omitted: IAM, so callers sign with
             credentials that :meth:`grant_invoke` allows.
@@ -79,6 +92,8 @@ class ClassificationApi(Construct):
         method: ``POST /v1/classifications``.
         classify_function: The function behind it.
         job_functions: Those behind the paths of jobs, by what they do: ``submit`` and ``look``; none without a queue.
+        training_functions: Those behind the paths of trainings, by what they do: ``train``, ``watch`` and ``correct``;
+            none without ``training``.
         api_url: Where the API is, ending in a slash: callers append ``v1/classifications``.
 
     Raises:
@@ -96,6 +111,7 @@ class ClassificationApi(Construct):
         endpoint: sagemaker.IEndpoint,
         preprocessor: TextPreprocessor | None = None,
         queue: ClassificationQueue | None = None,
+        training: TrainingWorkflow | None = None,
         authorization: apigateway.AuthorizationType | apigateway.IAuthorizer = apigateway.AuthorizationType.IAM,
         stage_name: str = "live",
         throttling_rate_limit: int = 50,
@@ -166,23 +182,42 @@ class ClassificationApi(Construct):
             "Classify",
             handler="classify",
             # Of the function's time a seventh, 4 of 28 seconds, is left to read the request and to answer.
-            environment=endpoint_environment(endpoint, preprocessor, timeout.to_seconds() * 6 / 7),
+            environment={
+                **endpoint_environment(endpoint, preprocessor, timeout.to_seconds() * 6 / 7),
+                **({"REQUESTS_BUCKET": training.artifacts.bucket.bucket_name} if training else {}),
+            },
             timeout=timeout,
             reserved_concurrent_executions=reserved_concurrent_executions,
         )
         endpoint.grant_invoke(self.classify_function)
         if preprocessor is not None:
             preprocessor.grant_invoke(self.classify_function)
+        if training is not None:
+            training.artifacts.requests.grant_put(self.classify_function)
         add_method = self._method_factory(authorization)
         version = self.rest_api.root.add_resource("v1")
         self.method: apigateway.Method = add_method(
-            version.add_resource("classifications"), "POST", self.classify_function, True
+            version.add_resource("classifications"), "POST", self.classify_function, "classification_request"
         )
         self._methods: list[apigateway.Method] = [self.method]
         self.job_functions: dict[str, lambda_.Function] = {}
         if queue is not None:
             methods, self.job_functions = add_job_routes(
                 self, version=version, queue=queue, settings=settings, timeout=timeout, add_method=add_method
+            )
+            self._methods += methods
+        self.training_functions: dict[str, lambda_.Function] = {}
+        if training is not None:
+            from sm_constructs._training_routes import add_training_routes  # only who trains pays for its import
+
+            methods, self.training_functions = add_training_routes(
+                self,
+                version=version,
+                training=training,
+                queue=queue,
+                settings=settings,
+                timeout=timeout,
+                add_method=add_method,
             )
             self._methods += methods
         self.api_url: str = self.rest_api.url
@@ -224,15 +259,17 @@ class ClassificationApi(Construct):
         authorization_type, authorizer = (
             (authorization, None) if isinstance(authorization, apigateway.AuthorizationType) else (None, authorization)
         )
-        # A body of another media type is not checked here, but refused by the function.
-        models = {"application/json": self._request_model()}
         validator = self.rest_api.add_request_validator(
             "BodyValidator", validate_request_body=True, validate_request_parameters=True
         )
 
+        models: dict[str, apigateway.IModel] = {}
+
         def add_method(
-            resource: apigateway.IResource, verb: str, function: lambda_.IFunction, has_body: bool
+            resource: apigateway.IResource, verb: str, function: lambda_.IFunction, schema: str | None
         ) -> apigateway.Method:
+            if schema is not None and schema not in models:
+                models[schema] = self._request_model(schema)
             return resource.add_method(
                 verb,
                 apigateway.LambdaIntegration(
@@ -242,27 +279,30 @@ class ClassificationApi(Construct):
                 ),
                 authorization_type=authorization_type,
                 authorizer=authorizer,
-                request_models=models if has_body else None,
+                # A body of another media type is not checked here, but refused by the function.
+                request_models={"application/json": models[schema]} if schema is not None else None,
                 request_validator=validator,
             )
 
         return add_method
 
-    def _request_model(self) -> apigateway.IModel:
-        path = source_directory("lambda_src") / "text_classification/schemas/classification_request.json"
+    def _request_model(self, name: str) -> apigateway.IModel:
+        """Define the model of a request's body, by the name of its JSON schema."""
+        path = source_directory("lambda_src") / f"text_classification/schemas/{name}.json"
+        construct_id, description = _REQUESTS[name]
         # The L2 takes a schema as structs, not as JSON, and with that loses what it has no names for.
         model = apigateway.CfnModel(
             self,
-            "RequestModel",
+            f"{construct_id}Model",
             rest_api_id=self.rest_api.rest_api_id,
             content_type="application/json",
-            description="Texts to classify: the body of POST /v1/classifications and POST /v1/jobs",
+            description=description,
             schema=json.loads(path.read_text(encoding="utf-8")),
         )
         deployment = cast(apigateway.Deployment, self.rest_api.latest_deployment)
         deployment.node.add_dependency(model)
         deployment.add_to_logical_id(model.schema)
-        return apigateway.Model.from_model_name(self, "RequestModelName", model.ref)
+        return apigateway.Model.from_model_name(self, f"{construct_id}ModelName", model.ref)
 
 
 def api_stage_problems(

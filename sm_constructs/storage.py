@@ -14,6 +14,9 @@ from constructs import Construct
 
 from sm_constructs._validation import Problems
 
+_REQUESTS = "results/requests/"
+_REQUEST_DAYS = 30
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ArtifactPrefix:
@@ -116,6 +119,9 @@ class ArtifactStore(Construct):
         models: What lies under ``models/``.
         results: What lies under ``results/``.
         jobs: What lies under ``jobs/``: requests of jobs, on their way.
+        requests: What lies under ``results/requests/``: texts of requests, for 30 days, that feedback may refer to.
+        trainings: What lies under ``trainings/``: what training workflows make on their way.
+        transform: What lies under ``transform/``: files that batch transform labels, and the labelled ones.
 
     Raises:
         InvalidPropsError: Anything that is wrong with the arguments, all at once.
@@ -166,6 +172,9 @@ class ArtifactStore(Construct):
         self.models = self._prefix("models/")
         self.results = self._prefix("results/")
         self.jobs = self._prefix("jobs/")
+        self.requests = self._prefix(_REQUESTS)
+        self.trainings = self._prefix("trainings/")
+        self.transform = self._prefix("transform/")
 
     def _prefix(self, prefix: str) -> ArtifactPrefix:
         return ArtifactPrefix(bucket=self.bucket, prefix=prefix, encryption_key=self.encryption_key)
@@ -191,7 +200,13 @@ class ArtifactStore(Construct):
                             storage_class=s3.StorageClass.INTELLIGENT_TIERING, transition_after=Duration.days(30)
                         )
                     ],
-                )
+                ),
+                s3.LifecycleRule(
+                    id="Requests",
+                    prefix=_REQUESTS,
+                    expiration=Duration.days(_REQUEST_DAYS),
+                    noncurrent_version_expiration=Duration.days(1),
+                ),
             ],
             minimum_tls_version=1.2,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,

@@ -23,6 +23,7 @@ from sm_constructs.preprocessing import TextPreprocessor
 from sm_constructs.queue import ClassificationQueue
 from sm_constructs.stages import DEV, StageConfig
 from sm_constructs.storage import ArtifactStore
+from sm_constructs.training import PromotedModel, TrainingScript, TrainingWorkflow
 
 if TYPE_CHECKING:
     from sm_constructs.database import ResultDatabase
@@ -43,6 +44,8 @@ class TextClassification(Construct):
         encryption_key: The KMS key for artifacts, endpoint volumes, function environments, logs and alarm
             notifications. When omitted: one that is rotated yearly, where the stage says so, else keys that AWS
             manages.
+        training_script: What trains better models. When omitted: :meth:`TrainingScript.scikit_learn`, where the model
+            is an archive and runs on AWS's scikit-learn image as that script's models do; nothing else is trained.
         lambda_platform: Python version and architecture of the functions. When omitted: Python 3.13 on arm64.
 
     Attributes:
@@ -54,6 +57,7 @@ class TextClassification(Construct):
         dataset_annotation: The state machine that annotates data sets.
         database: The rows of jobs' results; None in a stage without it.
         queue: The queue of jobs, and what works on them.
+        training: What trains and promotes better models; None where nothing does.
         api: The API.
         monitoring: Alarms on all of them, their topic and the dashboard.
 
@@ -74,20 +78,20 @@ class TextClassification(Construct):
         stage: StageConfig = DEV,
         vpc: ec2.IVpc | None = None,
         encryption_key: kms.IKey | None = None,
+        training_script: TrainingScript | None = None,
         lambda_platform: LambdaPlatform | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         platform = lambda_platform or LambdaPlatform()
         if framework is None and not model_data.is_package:
             framework = Framework.scikit_learn()
+            if not (model_data.is_multi_model or model_data.is_uncompressed):
+                training_script = training_script or TrainingScript.scikit_learn()
         problems = Problems()
         problems.extend(f"stage: {problem}" for problem in stage.problems())
         problems.extend(f"lambda_platform: {problem}" for problem in platform.problems())
         model_problems = list(Container(data=model_data, framework=framework).problems(self))
         problems.extend(model_problems)
-        if not model_problems:
-            self.model = Model(self, "Model", data=model_data, framework=framework, vpc=vpc)
-            problems.extend(_together(stage.variant, self.model))
         problems.raise_for(self)
 
         self.encryption_key: kms.IKey | None = encryption_key or self._own_key(stage)
@@ -99,6 +103,23 @@ class TextClassification(Construct):
             noncurrent_version_expiration=Duration.days(stage.noncurrent_version_days),
             access_log_expiration=Duration.days(stage.access_log_days),
         )
+        promoted_model = None
+        if training_script:
+            promoted_model = PromotedModel(
+                self,
+                "PromotedModel",
+                initial=model_data,
+                artifacts=self.artifacts,
+                log_retention=stage.log_retention,
+                vpc=vpc,
+                encryption_key=self.encryption_key,
+                lambda_platform=platform,
+            )
+            model_data = promoted_model.data
+        self.model = Model(self, "Model", data=model_data, framework=framework, vpc=vpc)
+        problems.extend(_together(stage.variant, self.model))
+        problems.raise_for(self)
+
         self.endpoint = Endpoint(
             self,
             "Endpoint",
@@ -140,12 +161,28 @@ class TextClassification(Construct):
             encryption_key=self.encryption_key,
             lambda_platform=platform,
         )
+        self.training: TrainingWorkflow | None = None
+        if training_script and promoted_model:
+            self.training = TrainingWorkflow(
+                self,
+                "Training",
+                artifacts=self.artifacts,
+                promoted_model=promoted_model,
+                endpoint=self.endpoint,
+                script=training_script,
+                log_retention=stage.log_retention,
+                removal_policy=stage.removal_policy,
+                vpc=vpc,
+                encryption_key=self.encryption_key,
+                lambda_platform=platform,
+            )
         self.api = ClassificationApi(
             self,
             "Api",
             endpoint=self.endpoint,
             preprocessor=self.preprocessor,
             queue=self.queue,
+            training=self.training,
             stage_name=stage.name,
             throttling_rate_limit=stage.throttling_rate_limit,
             throttling_burst_limit=stage.throttling_burst_limit,
@@ -191,6 +228,10 @@ class TextClassification(Construct):
             monitoring.monitor_function(function, name=f"Annotate{language.capitalize()}")
         for name, function in self.dataset_annotation.functions.items():
             monitoring.monitor_function(function, name=f"Dataset{name}")
+        for name, function in self.training.functions.items() if self.training else ():
+            monitoring.monitor_function(function, name=f"Training{name.title().replace('_', '')}")
+        for name, function in self.api.training_functions.items():
+            monitoring.monitor_function(function, name=f"Training{name.capitalize()}")
         monitoring.monitor_endpoint(self.endpoint, thresholds=stage.endpoint_thresholds)
         monitoring.monitor_queue(self.queue, thresholds=stage.queue_thresholds)
         return monitoring
@@ -201,8 +242,9 @@ class TextClassificationStack(Stack):
 
     The outputs are ``ApiUrl``, ``EndpointName``, ``ArtifactBucketName``, ``AlarmTopicArn``, ``DashboardName``,
     ``ClassifyFunctionName``, ``DatasetAnnotationStateMachineArn``, ``JobQueueUrl``, ``DeadLetterQueueArn`` and
-    ``JobTopicArn``; with a result database also ``ResultDatabaseArn``, ``ResultDatabaseSecretArn`` and
-    ``ResultDatabaseName``.
+    ``JobTopicArn``; where models are trained also ``TrainingStateMachineArn``, ``PromotionStateMachineArn``,
+    ``TrainingTopicArn`` and ``ModelPackageGroupName``; with a result database also ``ResultDatabaseArn``,
+    ``ResultDatabaseSecretArn`` and ``ResultDatabaseName``.
 
     Args:
         scope: The app, or a stage of it.
@@ -212,6 +254,7 @@ class TextClassificationStack(Stack):
         stage: What differs between stages. When omitted: :data:`~sm_constructs.DEV`.
         vpc: As for :class:`TextClassification`.
         encryption_key: As for :class:`TextClassification`.
+        training_script: As for :class:`TextClassification`.
         lambda_platform: As for :class:`TextClassification`.
         env: Account and region. When omitted: those that the template is deployed to.
 
@@ -234,6 +277,7 @@ class TextClassificationStack(Stack):
         stage: StageConfig = DEV,
         vpc: ec2.IVpc | None = None,
         encryption_key: kms.IKey | None = None,
+        training_script: TrainingScript | None = None,
         lambda_platform: LambdaPlatform | None = None,
         env: Environment | None = None,
     ) -> None:
@@ -252,10 +296,11 @@ class TextClassificationStack(Stack):
             stage=stage,
             vpc=vpc,
             encryption_key=encryption_key,
+            training_script=training_script,
             lambda_platform=lambda_platform,
         )
         system = self.text_classification
-        database = system.database
+        database, training = system.database, system.training
         for output, value in {
             "ApiUrl": system.api.api_url,
             "EndpointName": system.endpoint.endpoint_name,
@@ -267,6 +312,16 @@ class TextClassificationStack(Stack):
             "JobQueueUrl": system.queue.queue.queue_url,
             "DeadLetterQueueArn": system.queue.dead_letter_queue.queue_arn,
             "JobTopicArn": system.queue.topic.topic_arn,
+            **(
+                {
+                    "TrainingStateMachineArn": training.state_machine.state_machine_arn,
+                    "PromotionStateMachineArn": training.promotion.state_machine.state_machine_arn,
+                    "TrainingTopicArn": training.topic.topic_arn,
+                    "ModelPackageGroupName": training.model_package_group_name,
+                }
+                if training
+                else {}
+            ),
             **(
                 {
                     "ResultDatabaseArn": database.cluster.cluster_arn,

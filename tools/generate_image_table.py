@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 TARGET = Path(__file__).parent.parent / "sm_constructs" / "model" / "image_table.json"
-FRAMEWORKS = ("scikit-learn", "pytorch", "tensorflow", "hugging-face")
-_FILES = {"scikit-learn": "sklearn", "hugging-face": "huggingface"}
-_SCOPES = {"inference": None, "inference_graviton": "graviton"}
+FRAMEWORKS = ("scikit-learn", "pytorch", "tensorflow", "hugging-face", "pytorch-training")
+_FILES = {"scikit-learn": "sklearn", "hugging-face": "huggingface", "pytorch-training": "pytorch"}
+_INFERENCE_SCOPES = {"inference": None, "inference_graviton": "graviton"}
+_TRAINING_SCOPES = {"training": None}
 _LEGACY = ("sagemaker-pytorch", "sagemaker-tensorflow", "sagemaker-tensorflow-serving")
 """Repositories of images before PyTorch 1.2 and TensorFlow 1.13, which expect no ``code/`` in the archive."""
 
@@ -29,7 +30,7 @@ def source_directory() -> Path:
 
 
 def image_table(source: Path) -> dict[str, Any]:
-    """Return every inference image of every framework.
+    """Return every inference image of every framework, and PyTorch's images for training, which are others.
 
     Returns:
         ``registries``: region → account, each once; ``images``: framework → images, the older versions first, each
@@ -41,7 +42,8 @@ def image_table(source: Path) -> dict[str, Any]:
     for framework in FRAMEWORKS:
         configurations = json.loads((source / f"{_FILES.get(framework, framework)}.json").read_text())
         images[framework] = []
-        for scope, processor in _SCOPES.items():
+        scopes = _TRAINING_SCOPES if framework.endswith("-training") else _INFERENCE_SCOPES
+        for scope, processor in scopes.items():
             for image in _images(configurations.get(scope, {"versions": {}}), processor):
                 accounts = image.pop("accounts")
                 if accounts not in registries:

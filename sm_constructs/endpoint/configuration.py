@@ -22,6 +22,37 @@ from sm_constructs.model import Model
 _Config = sagemaker.CfnEndpointConfig
 _Endpoint = sagemaker.CfnEndpoint
 
+CONFIG_PROPERTIES = (
+    "async_inference_config",
+    "data_capture_config",
+    "execution_role_arn",
+    "kms_key_id",
+    "production_variants",
+    "shadow_production_variants",
+)
+"""What this library says of a configuration. Another value makes another configuration."""
+
+ENDPOINT_PROPERTIES = (
+    "deployment_config",
+    "endpoint_name",
+    "exclude_retained_variant_properties",
+    "retain_all_variant_properties",
+)
+"""What it says of an endpoint, beside its configuration. Another value makes a deployment."""
+
+
+def pascal_case(value: object) -> object:
+    """Return properties as requests and templates name them.
+
+    >>> pascal_case({"alarms": [{"alarmName": "Failing"}]})
+    {'Alarms': [{'AlarmName': 'Failing'}]}
+    """
+    if isinstance(value, list):
+        return [pascal_case(each) for each in value]
+    if isinstance(value, dict) and not any(name.startswith("Fn::") or name == "Ref" for name in value):
+        return {f"{name[0].upper()}{name[1:]}": pascal_case(each) for name, each in value.items()}
+    return value
+
 
 def production_variant(variant: Variant, model: Model | None) -> _Config.ProductionVariantProperty:
     """Return a variant that serves a model, or inference components where there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 
 from aws_cdk import Stack, Token
@@ -121,13 +122,13 @@ class Endpoint(EndpointBase):
         self.model = model
         self.variants: tuple[Variant, ...] = tuple(plan.variants)
         self.execution_role = execution_role or (self._make_role() if hosts_components else None)
-        config = self._define_config(plan, encryption_key)
+        self._config = self._define_config(plan, encryption_key)
         self._retained = retain_variant_properties
         self._resource = sagemaker.CfnEndpoint(
             self,
             "Resource",
             deployment_config=configuration.deployment_config(deployment) if deployment else None,
-            endpoint_config_name=config.attr_endpoint_config_name,
+            endpoint_config_name=self._config.attr_endpoint_config_name,
             endpoint_name=endpoint_name,
         )
         if retain_variant_properties:
@@ -282,6 +283,40 @@ class Endpoint(EndpointBase):
             min_capacity=min_capacity,
             max_capacity=max_capacity,
         )
+
+    @property
+    def definition(self) -> str:
+        """What the template says of the endpoint, its configuration and its model, as JSON with references.
+
+        Known completely when all of the app is defined; without what ``add_property_override`` changes.
+        """
+        parts = [
+            *(getattr(self._config, name) for name in configuration.CONFIG_PROPERTIES),
+            *(getattr(self._resource, name) for name in configuration.ENDPOINT_PROPERTIES),
+        ]
+        models = self.model.definition if self.model else ""
+        return json.dumps(Stack.of(self).resolve(parts), sort_keys=True) + models
+
+    @property
+    def update_request(self) -> dict[str, object]:
+        """What UpdateEndpoint has to be told so that it moves as a deployment of the stack would.
+
+        That is the deployment configuration, and that what variants have become at run time is kept.
+        """
+        deployment = Stack.of(self).resolve(self._resource.deployment_config)
+        on_instances = not any(isinstance(variant, Serverless) for variant in self.variants)
+        retained = tuple(VariantProperty) if self._retained is None else self._retained
+        excluded = [{"VariantPropertyType": each.value} for each in VariantProperty if each not in retained]
+        return {
+            **({"DeploymentConfig": configuration.pascal_case(deployment)} if deployment else {}),
+            **({"RetainAllVariantProperties": True} if on_instances and retained else {}),
+            **({"ExcludeRetainedVariantProperties": excluded} if on_instances and retained and excluded else {}),
+        }
+
+    @property
+    def configuration_arn(self) -> str:
+        """The ARN of the configuration that the stack defines."""
+        return self._config.ref
 
     def _variant(self, name: str | None) -> Variant:
         found = [variant for variant in self.variants if name in {None, variant.variant_name}]

@@ -59,6 +59,7 @@ class BoundData:
     Args:
         identity: Which data it is, known at synth even where its place is not.
         location: What the role reads. None where there is nothing to read for it.
+        replacements: What the role reads instead once the data is replaced at run time.
         model_data_url: The URL of an archive, or of the prefix of many archives.
         model_data_source: The place of data that is no archive.
         model_package_name: The registered package that says what the data and the image are.
@@ -68,6 +69,7 @@ class BoundData:
 
     identity: str
     location: S3Location | None
+    replacements: S3Location | None = None
     model_data_url: str | None = None
     model_data_source: sagemaker.CfnModel.ModelDataSourceProperty | None = None
     model_package_name: str | None = None
@@ -83,5 +85,7 @@ class BoundData:
         """Allow to read exactly this data, and to pull the image of the package."""
         if self.location:
             yield from self.location.grant_read(grantee)
+        if self.replacements:
+            yield from self.replacements.grant_read(grantee)
         if self.package_image:
             yield self.package_image.grant_pull(scope, grantee)

@@ -112,6 +112,34 @@ class Framework:
         return cls._with_script(aws if image is None else _own_image(image, tag_or_digest), entry_point)
 
     @classmethod
+    def pytorch_training(
+        cls,
+        version: str = "2.10.0",
+        *,
+        processor: str = "cpu",
+        python: str | None = None,
+        account: str | None = None,
+        image: ecr.IRepository | str | None = None,
+        tag_or_digest: str | None = None,
+    ) -> Framework:
+        """Return AWS's PyTorch container for training jobs, which serves no model. scikit-learn has one for both.
+
+        Args:
+            version: The version of PyTorch, such as ``"2.6.0"``.
+            processor: What it runs on.
+            python: The version of Python, such as ``"py312"``. When omitted: the newest that there is.
+            account: The account whose registry has the image. When omitted: AWS's, by region.
+            image: A repository, or a full ECR URI, to take the image from instead; the arguments above then do not
+                matter. When omitted: AWS's image.
+            tag_or_digest: Which image, when ``image`` is a repository.
+
+        >>> Framework.pytorch_training("2.6.0", processor="ml.g5.xlarge").image.processor
+        'gpu'
+        """
+        aws = AwsImage(framework="pytorch-training", version=version, runs_on=processor, python=python, account=account)
+        return cls(image=aws if image is None else _own_image(image, tag_or_digest))
+
+    @classmethod
     def tensorflow(
         cls,
         version: str = "2.20.0",

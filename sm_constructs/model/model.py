@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 
 import jsii
@@ -60,6 +61,7 @@ class Model(Resource):
         has_uncompressed_data: Whether a container's data is files under a prefix and no archive.
         container_names: The containers' hostnames, by which each of several is measured; None where
             they are known at deployment only.
+        images: The containers' images, as far as they are known.
         processors: What AWS's images among the containers' run on: ``"cpu"``, ``"gpu"``, ``"graviton"``; nothing
             is known of other images.
 
@@ -137,7 +139,8 @@ class Model(Resource):
         subnet_ids = _subnet_ids(vpc, vpc_subnets)
         bound = self._bind(chosen)
         images = [container.framework.image if container.framework else data.package_image for container, data in bound]
-        self.processors = frozenset(image.processor for image in images if image and image.processor)
+        self.images = tuple(image for image in images if image)
+        self.processors = frozenset(image.processor for image in self.images if image.processor)
         definitions = [container.definition(self, data) for container, data in bound]
         self._resource = sagemaker.CfnModel(
             self,
@@ -186,6 +189,19 @@ class Model(Resource):
     def model_arn(self) -> str:
         """The ARN."""
         return self._resource.ref
+
+    @property
+    def definition(self) -> str:
+        """What the template says of the model, as JSON with references; without ``add_property_override``."""
+        names = (
+            "containers",
+            "primary_container",
+            "enable_network_isolation",
+            "inference_execution_config",
+            "vpc_config",
+        )
+        parts = [getattr(self._resource, name) for name in (*names, "execution_role_arn")]
+        return json.dumps(Stack.of(self).resolve(parts), sort_keys=True)
 
     def _connect(
         self, vpc: ec2.IVpc | None, security_groups: Sequence[ec2.ISecurityGroup] | None

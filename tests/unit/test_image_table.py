@@ -19,18 +19,23 @@ from tools.generate_image_table import TARGET, render, source_directory
 from tools.generate_image_table import image_table as generated_table
 
 FILES = {"scikit-learn": "sklearn", "pytorch": "pytorch", "tensorflow": "tensorflow", "hugging-face": "huggingface"}
+TRAINING = {"pytorch-training": "pytorch"}
 INSTANCE_TYPES = {"cpu": "ml.m5.large", "gpu": "ml.g4dn.xlarge", "graviton": "ml.m6g.large"}
 ENTRIES = [(framework, entry) for framework, entries in image_table().items() for entry in entries]
 
 
+def scope_of(framework: str) -> str:
+    return "training" if framework in TRAINING else "inference"
+
+
 def retrieve(framework: str, entry: TableEntry, region: str) -> str:
     uri: str = image_uris.retrieve(
-        FILES[framework],
+        (FILES | TRAINING)[framework],
         region,
         version=entry.version,
         py_version=entry.python,
         instance_type=INSTANCE_TYPES[entry.processor],
-        image_scope="inference",
+        image_scope=scope_of(framework),
         base_framework_version=entry.base,
     )
     return uri
@@ -63,26 +68,28 @@ def test_images_are_named_alike_in_every_partition(region: str, suffix: str) -> 
         assert uri(entries[-1], region, suffix) == retrieve(framework, entries[-1], region)
 
 
-def regions_of(configuration: dict[str, Any], entry: TableEntry) -> dict[str, str]:
-    scope = configuration["inference_graviton" if entry.processor == "graviton" else "inference"]
+def regions_of(configuration: dict[str, Any], framework: str, entry: TableEntry) -> dict[str, str]:
+    scope = configuration["inference_graviton" if entry.processor == "graviton" else scope_of(framework)]
     version = scope["versions"][entry.version]
     found: dict[str, str] = (version[entry.base] if entry.base else version)["registries"]
     return found
 
 
-@pytest.mark.parametrize("framework", FILES)
+@pytest.mark.parametrize("framework", FILES | TRAINING)
 def test_every_image_is_in_the_regions_and_accounts_that_sagemaker_core_lists(framework: str) -> None:
-    configuration = json.loads((source_directory() / f"{FILES[framework]}.json").read_text())
+    configuration = json.loads((source_directory() / f"{(FILES | TRAINING)[framework]}.json").read_text())
 
     for entry in image_table()[framework]:
-        assert entry.accounts == regions_of(configuration, entry)
+        assert entry.accounts == regions_of(configuration, framework, entry)
 
 
-@pytest.mark.parametrize("framework", FILES)
+@pytest.mark.parametrize("framework", FILES | TRAINING)
 def test_every_version_with_this_layout_of_archives_is_there(framework: str) -> None:
-    versions = image_uris.list_versions(FILES[framework], image_scope="inference")
+    versions = image_uris.list_versions((FILES | TRAINING)[framework], image_scope=scope_of(framework))
     ours = {entry.version for entry in image_table()[framework]}
-    older = {"pytorch": ("0.", "1.0", "1.1."), "tensorflow": tuple(f"1.{minor}." for minor in range(4, 13))}
+    old_pytorch = ("0.", "1.0", "1.1.")
+    old_tensorflow = tuple(f"1.{minor}." for minor in range(4, 13))
+    older = {"pytorch": old_pytorch, "pytorch-training": old_pytorch, "tensorflow": old_tensorflow}
 
     full = {version for version in versions if version.count(".") == 2 or "-" in version or version == "0.20.0"}
     assert {version for version in full - ours if not version.startswith(older.get(framework, ()))} == set()
@@ -95,8 +102,9 @@ def test_every_version_with_this_layout_of_archives_is_there(framework: str) -> 
         (Framework.pytorch().image, "pytorch"),
         (Framework.tensorflow().image, "tensorflow"),
         (Framework.hugging_face().image, "hugging-face"),
+        (Framework.pytorch_training().image, "pytorch-training"),
     ],
-    ids=FILES,
+    ids=FILES | TRAINING,
 )
 def test_the_default_is_the_newest_version(image: AwsImage, framework: str) -> None:
     newest = [entry.version for entry in image_table()[framework] if entry.processor == "cpu"][-1]

@@ -11,12 +11,19 @@ _REASON_CHARACTERS = 800  # of four bytes at most, in a response of 4,096
 _TIMEOUT_SECONDS = 20
 
 
-def answer(event: Mapping[str, str], *, physical_id: str, problem: str | None = None) -> None:
+def answer(
+    event: Mapping[str, str],
+    *,
+    physical_id: str,
+    data: Mapping[str, str] | None = None,
+    problem: str | None = None,
+) -> None:
     """Tell CloudFormation that a custom resource is done.
 
     Args:
         event: What CloudFormation asked for.
         physical_id: What the resource is called. Another one than before is another resource.
+        data: What ``GetAtt`` gives of the resource. When omitted: nothing.
         problem: Why it failed, for whoever deploys. When omitted: it did not.
     """
     response = {
@@ -25,6 +32,7 @@ def answer(event: Mapping[str, str], *, physical_id: str, problem: str | None = 
         "StackId": event["StackId"],
         "RequestId": event["RequestId"],
         "LogicalResourceId": event["LogicalResourceId"],
+        **({"Data": dict(data)} if data else {}),
         **({"Reason": problem[:_REASON_CHARACTERS]} if problem else {}),
     }
     # Signed by CloudFormation for a request without a content type, which urllib would add.

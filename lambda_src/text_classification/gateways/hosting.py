@@ -1,0 +1,120 @@
+"""The endpoint, its configurations and models: SageMaker's control plane, and the parameter that remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from text_classification.gateways.calls import TimeBudget, call_service
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_ssm import SSMClient
+
+
+class Hosting(Protocol):
+    """What SageMaker knows of an endpoint. Everything raises GatewayError."""
+
+    def endpoint(self) -> dict[str, Any]:
+        """Return what DescribeEndpoint answers."""
+        ...
+
+    def config(self, name: str) -> dict[str, Any]:
+        """Return what DescribeEndpointConfig answers."""
+        ...
+
+    def model(self, name: str) -> dict[str, Any]:
+        """Return what DescribeModel answers."""
+        ...
+
+    def configs(self, prefix: str) -> list[str]:
+        """Return the names of the configurations that begin with ``prefix``."""
+        ...
+
+    def models(self, prefix: str) -> list[str]:
+        """Return the names of the models that begin with ``prefix``."""
+        ...
+
+    def delete_config(self, name: str) -> None:
+        """Delete a configuration."""
+        ...
+
+    def delete_model(self, name: str) -> None:
+        """Delete a model."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SageMakerHosting:
+    """An endpoint of SageMaker.
+
+    Args:
+        client: Made with ``budget.client_config()``.
+        endpoint_name: The endpoint.
+        budget: How long a call may take, repetitions included.
+    """
+
+    client: SageMakerClient
+    endpoint_name: str
+    budget: TimeBudget
+
+    def endpoint(self) -> dict[str, Any]:
+        """Return what DescribeEndpoint answers."""
+        return dict(call_service(lambda: self.client.describe_endpoint(EndpointName=self.endpoint_name), self.budget))
+
+    def config(self, name: str) -> dict[str, Any]:
+        """Return what DescribeEndpointConfig answers."""
+        return dict(call_service(lambda: self.client.describe_endpoint_config(EndpointConfigName=name), self.budget))
+
+    def model(self, name: str) -> dict[str, Any]:
+        """Return what DescribeModel answers."""
+        return dict(call_service(lambda: self.client.describe_model(ModelName=name), self.budget))
+
+    def configs(self, prefix: str) -> list[str]:
+        """Return the names of the configurations that begin with ``prefix``."""
+        pages = self._pages(lambda **page: self.client.list_endpoint_configs(NameContains=prefix, **page))
+        names = [each["EndpointConfigName"] for page in pages for each in page["EndpointConfigs"]]
+        return [name for name in names if name.startswith(prefix)]
+
+    def models(self, prefix: str) -> list[str]:
+        """Return the names of the models that begin with ``prefix``."""
+        pages = self._pages(lambda **page: self.client.list_models(NameContains=prefix, **page))
+        names = [each["ModelName"] for page in pages for each in page["Models"]]
+        return [name for name in names if name.startswith(prefix)]
+
+    def delete_config(self, name: str) -> None:
+        """Delete a configuration."""
+        call_service(lambda: self.client.delete_endpoint_config(EndpointConfigName=name), self.budget)
+
+    def delete_model(self, name: str) -> None:
+        """Delete a model."""
+        call_service(lambda: self.client.delete_model(ModelName=name), self.budget)
+
+    def _pages(self, call: Callable[..., Any]) -> Iterator[Any]:
+        token: dict[str, str] = {}
+        while True:
+            page = call_service(lambda: call(**token), self.budget)  # noqa: B023 - called at once
+            yield page
+            if not page.get("NextToken"):
+                return
+            token = {"NextToken": page["NextToken"]}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parameter:
+    """A parameter of Systems Manager.
+
+    Args:
+        client: Made with ``budget.client_config()``.
+        name: The parameter.
+        budget: How long a call may take, repetitions included.
+    """
+
+    client: SSMClient
+    name: str
+    budget: TimeBudget
+
+    def value(self) -> str:
+        """Return what it says. Raises GatewayError."""
+        return call_service(lambda: self.client.get_parameter(Name=self.name), self.budget)["Parameter"]["Value"]

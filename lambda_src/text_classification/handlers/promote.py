@@ -1,0 +1,111 @@
+"""What the promotion's state machine asks of Lambda: ``plan`` before it makes anything, ``clean_up`` after it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from text_classification.gateways.calls import TimeBudget
+from text_classification.gateways.hosting import Parameter, SageMakerHosting
+from text_classification.handlers.hosting_cleanup import remove_unused
+from text_classification.handlers.telemetry import logger, tracer
+from text_classification.logic.promotion import (
+    Memory,
+    config_request,
+    configs_in_use,
+    model_in_service,
+    model_request,
+    target,
+)
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+_BUDGET = TimeBudget(total_seconds=20)
+
+
+def hosting(environment: Mapping[str, str]) -> SageMakerHosting:
+    """Return the endpoint that ``ENDPOINT_NAME`` names."""
+    client = boto3.client("sagemaker", config=_BUDGET.client_config())
+    return SageMakerHosting(client=client, endpoint_name=environment["ENDPOINT_NAME"], budget=_BUDGET)
+
+
+def parameter(environment: Mapping[str, str]) -> Parameter:
+    """Return the parameter that ``PARAMETER_NAME`` names."""
+    client = boto3.client("ssm", config=_BUDGET.client_config())
+    return Parameter(client=client, name=environment["PARAMETER_NAME"], budget=_BUDGET)
+
+
+tracer.patch(["botocore"])
+_hosting = hosting(os.environ)
+_prefix = f"{os.environ['NAME_PREFIX']}-"
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler
+def plan(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Return the requests that put a model into service, after the endpoint's own configuration and model.
+
+    Args:
+        event: ``{"execution": name, "request": the execution's input}``, see :func:`logic.promotion.target`.
+
+    Returns:
+        ``create_model``, ``create_endpoint_config`` and ``update_endpoint`` are requests of SageMaker's, ``remember``
+        one of Systems Manager's, and ``version`` is what then is in service.
+
+    Raises:
+        PromotionError: The request is none, or the endpoint's model cannot be replaced.
+    """
+    remembered = parameter(os.environ)
+    memory = Memory.read(remembered.value())
+    version = target(event["request"], memory)
+    name = f"{_prefix}{event['execution']}"
+    config = _hosting.config(_hosting.endpoint()["EndpointConfigName"])
+    old_model = model_in_service(config)
+    model_data = version.model_data or os.environ["INITIAL_MODEL_DATA"]
+    logger.info("promotion planned", model_data=model_data, replaces=old_model)
+    return {
+        "name": name,
+        "version": {
+            "model_data": model_data,
+            "model_version": version.model_version,
+            "training_id": version.training_id,
+        },
+        "create_model": model_request(_hosting.model(old_model), name=name, model_data=model_data),
+        "create_endpoint_config": config_request(config, name=name, old_model=old_model),
+        "update_endpoint": {
+            "EndpointName": _hosting.endpoint_name,
+            "EndpointConfigName": name,
+            **json.loads(os.environ["UPDATE_ENDPOINT"]),
+        },
+        "remember": {
+            "Name": remembered.name,
+            "Value": memory.promoted(version).write(),
+            "Overwrite": True,
+        },
+    }
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler
+def clean_up(_event: Mapping[str, Any], _context: LambdaContext) -> dict[str, list[str]]:
+    """Delete what promotions made and the endpoint does not use, nor is moving to. May be repeated.
+
+    Returns:
+        The names of the ``configs`` and the ``models`` that were deleted.
+    """
+    return remove_unused(_hosting, _prefix, configs_in_use(_hosting.endpoint()))
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler
+def in_service(_event: Mapping[str, Any], _context: LambdaContext) -> dict[str, str]:
+    """Return the ``model_data`` of the model in service, the ``s3://`` URL of its archive."""
+    model = _hosting.model(model_in_service(_hosting.config(_hosting.endpoint()["EndpointConfigName"])))
+    container = model["PrimaryContainer"]
+    url = container.get("ModelDataUrl") or container["ModelDataSource"]["S3DataSource"]["S3Uri"]
+    return {"model_data": url}

@@ -1,0 +1,181 @@
+"""Putting another model into service at an endpoint, and taking it out again: pure decisions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+# What CreateEndpointConfig takes of what DescribeEndpointConfig answers.
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpointConfig.html
+_CONFIG_FIELDS = (
+    "AsyncInferenceConfig",
+    "DataCaptureConfig",
+    "EnableNetworkIsolation",
+    "ExecutionRoleArn",
+    "ExplainerConfig",
+    "KmsKeyId",
+    "MetricsConfig",
+    "ProductionVariants",
+    "ShadowProductionVariants",
+    "VpcConfig",
+)
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModel.html
+_MODEL_FIELDS = ("EnableNetworkIsolation", "ExecutionRoleArn", "InferenceExecutionConfig", "VpcConfig")
+
+
+class PromotionError(Exception):
+    """A model cannot be put into service. The message says why, and what can be done."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Version:
+    """A model that is, or was, in service.
+
+    Args:
+        model_data: The ``s3://`` URL of its archive.
+        model_version: What it calls itself in its answers. None where nobody said.
+        training_id: The training that made it. None for the stack's own model.
+        model_package_arn: Its version in the Model Registry. None where there is none.
+    """
+
+    model_data: str
+    model_version: str | None = None
+    training_id: str | None = None
+    model_package_arn: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Memory:
+    """What is remembered of promotions, in a parameter that the next deployment reads.
+
+    Args:
+        current: The model that was promoted last. None: the stack's own model is in service.
+        previous: What was in service before it, by which a rollback replaces it. None: nothing was promoted yet.
+            A version whose ``model_data`` is empty means the stack's own model.
+    """
+
+    current: Version | None = None
+    previous: Version | None = None
+
+    @classmethod
+    def read(cls, value: str) -> Memory:
+        """Return what a parameter's value says.
+
+        >>> Memory.read('{"current": null}') == Memory()
+        True
+        """
+        document = json.loads(value)
+        return cls(**{name: Version(**found) for name in ("current", "previous") if (found := document.get(name))})
+
+    def write(self) -> str:
+        """Return the parameter's value."""
+        return json.dumps({"current": _fields(self.current), "previous": _fields(self.previous)})
+
+    def promoted(self, version: Version) -> Memory:
+        """Return what is remembered once ``version`` is in service."""
+        return Memory(current=version if version.model_data else None, previous=self.current or Version(model_data=""))
+
+    def back(self) -> Version:
+        """Return the version that a rollback puts into service; its ``model_data`` is empty for the stack's own.
+
+        Raises:
+            PromotionError: Nothing was promoted yet.
+        """
+        if self.previous is None:
+            raise PromotionError("there is nothing to roll back to: no model was promoted yet")
+        return self.previous
+
+
+def target(request: Mapping[str, Any], memory: Memory) -> Version:
+    """Return the version that an execution's input asks for.
+
+    Args:
+        request: ``{"model_data": "s3://…", …}`` with the other fields of :class:`Version` as they are known, or
+            ``{"rollback": true}``.
+        memory: What is remembered.
+
+    Raises:
+        PromotionError: It asks for neither, or there is nothing to roll back to.
+    """
+    known = set(Version.__dataclass_fields__)
+    if request.get("rollback") is True and len(request) == 1:
+        return memory.back()
+    if unknown := sorted(set(request) - known):
+        raise PromotionError(f"unknown: {', '.join(unknown)}; the input has {', '.join(sorted(known))}, or rollback")
+    model_data = request.get("model_data")
+    if not (isinstance(model_data, str) and model_data.startswith("s3://") and model_data.endswith(".tar.gz")):
+        raise PromotionError(f"model_data is {model_data!r}: must be the s3:// URL of a model.tar.gz")
+    return Version(**request)
+
+
+def model_request(model: Mapping[str, Any], *, name: str, model_data: str) -> dict[str, Any]:
+    """Return the request that creates a model like another one, of other data.
+
+    Args:
+        model: What DescribeModel answers of the model in service.
+        name: The new model's name.
+        model_data: The ``s3://`` URL of the new model's archive.
+
+    Raises:
+        PromotionError: It has several containers, or none with an archive.
+    """
+    container = model.get("PrimaryContainer")
+    if not container or not ("ModelDataUrl" in container or "ModelDataSource" in container):
+        raise PromotionError("the model in service is not one container with an archive: nothing tells what to replace")
+    kept = {field: container[field] for field in ("ContainerHostname", "Environment", "Image") if container.get(field)}
+    return {
+        "ModelName": name,
+        "PrimaryContainer": {**kept, "ModelDataUrl": model_data},
+        **{field: model[field] for field in _MODEL_FIELDS if model.get(field)},
+    }
+
+
+def config_request(config: Mapping[str, Any], *, name: str, old_model: str) -> dict[str, Any]:
+    """Return the request that creates a configuration like another one, with a new model instead of an old one.
+
+    Args:
+        config: What DescribeEndpointConfig answers of the configuration in service.
+        name: The new configuration's name, and that of its model.
+        old_model: The name of the model that is replaced.
+    """
+    request = {field: config[field] for field in _CONFIG_FIELDS if config.get(field)}
+    for variants in ("ProductionVariants", "ShadowProductionVariants"):
+        if variants in request:
+            request[variants] = [
+                {**variant, "ModelName": name} if variant.get("ModelName") == old_model else variant
+                for variant in request[variants]
+            ]
+    return {"EndpointConfigName": name, **request}
+
+
+def model_in_service(config: Mapping[str, Any]) -> str:
+    """Return the name of the model that a configuration's first variant serves.
+
+    Raises:
+        PromotionError: It serves inference components.
+    """
+    name = config["ProductionVariants"][0].get("ModelName")
+    if not name:
+        raise PromotionError("the endpoint serves inference components: it has no model that could be replaced")
+    return str(name)
+
+
+def configs_in_use(endpoint: Mapping[str, Any]) -> set[str]:
+    """Return the names of the configurations that an endpoint serves, or is moving to or back to."""
+    pending = endpoint.get("PendingDeploymentSummary") or {}
+    return {name for name in (endpoint.get("EndpointConfigName"), pending.get("EndpointConfigName")) if name}
+
+
+def unused(made: Iterable[str], in_use: Iterable[str]) -> list[str]:
+    """Return what was made and is not in use, in order of name.
+
+    >>> unused(["p-2", "p-1"], ["p-2", "Model-7"])
+    ['p-1']
+    """
+    return sorted(set(made) - set(in_use))
+
+
+def _fields(version: Version | None) -> dict[str, str] | None:
+    return None if version is None else {name: value for name, value in asdict(version).items() if value is not None}

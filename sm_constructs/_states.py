@@ -1,0 +1,139 @@
+"""States of Step Functions in the Amazon States Language, in JSONata, as the documentation writes them.
+
+Plain dictionaries: the CDK's own classes lack fields of SageMaker's jobs, and grant more than is needed.
+https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aws_cdk import Aws, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_stepfunctions as stepfunctions
+from constructs import Construct
+
+from sm_constructs._log_groups import log_group
+
+State = dict[str, Any]
+
+# What may pass by itself: services that are busy, functions that are throttled or were killed.
+# https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
+_PASSING_LAMBDA_ERRORS = [
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.TooManyRequestsException",
+    "Sandbox.Timedout",
+]
+_FAILURE = "{% {'Error': $states.errorOutput.Error, 'Cause': $states.errorOutput.Cause} %}"
+
+
+def jsonata(expression: str) -> str:
+    """Return a JSONata expression as a state's field has it.
+
+    >>> jsonata("$plan.margin")
+    '{% $plan.margin %}'
+    """
+    return f"{{% {expression} %}}"
+
+
+def retry(
+    errors: Sequence[str] = ("States.ALL",), *, attempts: int = 3, interval: int = 2, longest: int = 60
+) -> list[State]:
+    """Return a retrier: exponential, with full jitter, and with an end.
+
+    Args:
+        errors: The names of the errors. When omitted: all.
+        attempts: How often it is tried again.
+        interval: Seconds before the first time, 0 to that with jitter.
+        longest: The longest pause in seconds.
+    """
+    return [
+        {
+            "ErrorEquals": list(errors),
+            "IntervalSeconds": interval,
+            "MaxAttempts": attempts,
+            "BackoffRate": 2,
+            "MaxDelaySeconds": longest,
+            "JitterStrategy": "FULL",
+        }
+    ]
+
+
+def catch(state: str, then: str) -> list[State]:
+    """Return a catcher of everything, which assigns ``failure`` and ``failed_state``, and goes on at ``then``."""
+    return [{"ErrorEquals": ["States.ALL"], "Assign": {"failure": _FAILURE, "failed_state": state}, "Next": then}]
+
+
+def invoke(function: lambda_.IFunction, payload: Mapping[str, object], **fields: object) -> State:
+    """Return a task that calls a Lambda function, whose answer is the state's result: ``$states.result.Payload``."""
+    arguments = {"FunctionName": function.function_arn, "Payload": dict(payload)}
+    return task("lambda:invoke", arguments, Output=fields.pop("Output", jsonata("$states.result.Payload")), **fields)
+
+
+def task(integration: str, arguments: Mapping[str, object] | str, **fields: object) -> State:
+    """Return a task of a service integration, such as ``"sagemaker:createModel"``, with further fields of the state."""
+    return {
+        "Type": "Task",
+        "Resource": f"arn:{Aws.PARTITION}:states:::{integration}",
+        "Arguments": arguments if isinstance(arguments, str) else dict(arguments),
+        **fields,
+    }
+
+
+def passing_lambda_errors() -> list[State]:
+    """Return the retrier for a function whose own errors would come again."""
+    return retry(_PASSING_LAMBDA_ERRORS, attempts=5)
+
+
+def state_machine(
+    scope: Construct,
+    construct_id: str,
+    definition: State,
+    *,
+    log_retention: logs.RetentionDays,
+    removal_policy: RemovalPolicy,
+    encryption_key: kms.IKey | None,
+) -> stepfunctions.StateMachine:
+    """Define a standard state machine that logs and traces all that it does.
+
+    Args:
+        scope: The parent construct.
+        construct_id: The id within the parent; the log group has it too.
+        definition: ``StartAt`` and ``States``.
+        log_retention: How long logs are kept.
+        removal_policy: What happens to the logs when the stack is deleted.
+        encryption_key: Encrypts the logs. None: a key that AWS manages.
+    """
+    text = Stack.of(scope).to_json_string({"QueryLanguage": "JSONata", **definition})
+    return stepfunctions.StateMachine(
+        scope,
+        construct_id,
+        definition_body=stepfunctions.DefinitionBody.from_string(text),
+        logs=stepfunctions.LogOptions(
+            destination=log_group(
+                scope,
+                f"{construct_id}Logs",
+                retention=log_retention,
+                removal_policy=removal_policy,
+                encryption_key=encryption_key,
+            ),
+            level=stepfunctions.LogLevel.ALL,
+        ),
+        tracing_enabled=True,
+    )
+
+
+def allow(
+    grantee: iam.IGrantable, actions: Sequence[str], resources: Sequence[str], **conditions: Mapping[str, object]
+) -> iam.Grant:
+    """Allow actions on resources, under conditions such as ``StringEquals={…}``."""
+    return iam.Grant.add_to_principal(
+        grantee=grantee, actions=list(actions), resource_arns=list(resources), conditions=dict(conditions) or None
+    )

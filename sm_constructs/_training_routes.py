@@ -1,0 +1,53 @@
+"""The part of the API that is about trainings, and about the corrected labels that they learn from."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from sm_constructs._function_settings import FunctionSettings
+from sm_constructs._job_routes import AddMethod
+from sm_constructs.queue import ClassificationQueue
+from sm_constructs.training import TrainingWorkflow
+
+
+def add_training_routes(
+    scope: Construct,
+    *,
+    version: apigateway.Resource,
+    training: TrainingWorkflow,
+    queue: ClassificationQueue | None,
+    settings: FunctionSettings,
+    timeout: Duration,
+    add_method: AddMethod,
+) -> tuple[list[apigateway.Method], dict[str, lambda_.Function]]:
+    """Define ``POST /v1/trainings``, ``GET /v1/trainings/{training_id}`` and ``POST /v1/feedback``.
+
+    Returns:
+        The methods, and the functions by what they do: ``train``, ``watch`` and ``correct``.
+    """
+
+    def function(construct_id: str, handler: str, environment: dict[str, str]) -> lambda_.Function:
+        return settings.function(scope, construct_id, handler=handler, environment=environment, timeout=timeout)
+
+    feedback = {"BUCKET_NAME": training.artifacts.bucket.bucket_name, **(queue.environment if queue else {})}
+    functions = {
+        "train": function("StartTraining", "start_training", training.environment),
+        "watch": function("ReadTraining", "read_training", training.environment),
+        "correct": function("SubmitFeedback", "submit_feedback", feedback),
+    }
+    training.grant_start_execution(functions["train"])
+    training.grant_read(functions["watch"])
+    training.artifacts.requests.grant_get(functions["correct"])
+    training.artifacts.datasets.under("feedback/").grant_put(functions["correct"])
+    if queue:
+        queue.grant_look(functions["correct"])
+    trainings = version.add_resource("trainings")
+    methods = [
+        add_method(trainings, "POST", functions["train"], "training_request"),
+        add_method(trainings.add_resource("{training_id}"), "GET", functions["watch"], None),
+        add_method(version.add_resource("feedback"), "POST", functions["correct"], "feedback_request"),
+    ]
+    return methods, functions

@@ -1,0 +1,288 @@
+"""The state machine that puts a model into service, or takes it out again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import jsii
+from aws_cdk import Duration, IStableStringProducer, Lazy, RemovalPolicy, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_stepfunctions as stepfunctions
+from constructs import Construct
+
+from sm_constructs._function_settings import FunctionSettings
+from sm_constructs._states import (
+    State,
+    allow,
+    catch,
+    invoke,
+    jsonata,
+    passing_lambda_errors,
+    retry,
+    state_machine,
+    task,
+)
+from sm_constructs._validation import Problems
+from sm_constructs.endpoint import Endpoint
+from sm_constructs.lambda_platform import LambdaPlatform
+from sm_constructs.training.promoted_model import PromotedModel, allow_removal, named
+
+_TIMEOUT = Duration.minutes(1)
+# An endpoint takes one change at a time, and says so as a validation error.
+_BUSY_ENDPOINT = retry(attempts=8, interval=15, longest=300)
+
+
+class ModelPromotion(Construct):
+    """Define a state machine that moves an endpoint to another model, and can take that back.
+
+    It is started with ``{"model_data": "s3://…/model.tar.gz"}``, to which ``model_version``, ``training_id`` and
+    ``model_package_arn`` may be added, or with ``{"rollback": true}``. The new model and its endpoint configuration are
+    like those in service, but for the archive. The endpoint moves as a deployment of the stack would: with its
+    guardrails, which take it back when an alarm goes off; the number of instances and their weights stay as they are.
+
+    When the endpoint has moved, the model's place is written to the parameter that deployments read, and the models and
+    configurations that earlier promotions made are deleted, unless they are in use. When it has not, the execution
+    fails with the reason, and what it made is deleted.
+
+    Args:
+        scope: The parent construct.
+        construct_id: The id within the parent.
+        promoted_model: What remembers the model in service, and what the endpoint's model is made of.
+        endpoint: The endpoint.
+        poll_interval: How often the endpoint is looked at while it moves, 1 second or more. When omitted: 15 seconds.
+        timeout: How long all may take. When omitted: 9 hours, more than SageMaker gives a deployment.
+        log_retention: How long logs are kept. When omitted: one month.
+        removal_policy: What happens to the logs when the stack is deleted. When omitted: they are kept.
+        vpc: The VPC that the functions run in, in its private subnets. When omitted: Lambda's own network.
+        encryption_key: The KMS key for environment variables and logs. When omitted: keys that AWS manages.
+        lambda_platform: Python version and architecture of the functions. When omitted: Python 3.13 on arm64.
+
+    Attributes:
+        state_machine: The state machine.
+        functions: What it calls, by the names of their constructs: ``Plan`` and ``CleanUp``.
+        in_service_function: Tells which model is in service, for who compares with it.
+
+    Raises:
+        InvalidPropsError: Anything that is wrong with the arguments, all at once.
+
+    Example: ``docs/examples/training_workflow.py``.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        promoted_model: PromotedModel,
+        endpoint: Endpoint,
+        poll_interval: Duration | None = None,
+        timeout: Duration | None = None,
+        log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
+        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+        vpc: ec2.IVpc | None = None,
+        encryption_key: kms.IKey | None = None,
+        lambda_platform: LambdaPlatform | None = None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        platform = lambda_platform or LambdaPlatform()
+        poll_interval = poll_interval or Duration.seconds(15)
+        problems = Problems()
+        problems.extend(endpoint_problems(endpoint))
+        problems.at_least("poll_interval", poll_interval.to_seconds(integral=False), 1, "seconds")
+        problems.extend(f"lambda_platform: {problem}" for problem in platform.problems())
+        problems.raise_for(self)
+
+        promoted_model.keep_in_service_at(endpoint)
+        self._promoted = promoted_model
+        self._endpoint = endpoint
+        self._settings = FunctionSettings(
+            memory_size_mb=256,
+            log_retention=log_retention,
+            removal_policy=removal_policy,
+            vpc=vpc,
+            encryption_key=encryption_key,
+            lambda_platform=platform,
+        )
+        plan = self._function("Plan", "promote.plan", PARAMETER_NAME=promoted_model.parameter.parameter_name)
+        plan.add_environment("INITIAL_MODEL_DATA", promoted_model.initial_location.url)
+        plan.add_environment("UPDATE_ENDPOINT", Lazy.string(_UpdateRequest(endpoint)))
+        allow(plan, ["ssm:GetParameter"], [promoted_model.parameter.parameter_arn])
+        clean_up = self._function("CleanUp", "promote.clean_up")
+        allow_removal(clean_up, promoted_model.name_prefix)
+        self.functions: dict[str, lambda_.Function] = {"Plan": plan, "CleanUp": clean_up}
+        self.in_service_function: lambda_.Function = self._function("InService", "promote.in_service")
+
+        self.state_machine: stepfunctions.StateMachine = state_machine(
+            self,
+            "StateMachine",
+            {
+                "StartAt": "PlanPromotion",
+                "TimeoutSeconds": (timeout or Duration.hours(9)).to_seconds(),
+                "States": self._states(plan, clean_up, poll_interval),
+            },
+            log_retention=log_retention,
+            removal_policy=removal_policy,
+            encryption_key=encryption_key,
+        )
+        self._allow_state_machine()
+
+    def grant_start_execution(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to promote a model and to roll back."""
+        return self.state_machine.grant_start_execution(grantee)
+
+    def _function(self, construct_id: str, handler: str, **environment: str) -> lambda_.Function:
+        function = self._settings.function(
+            self,
+            construct_id,
+            handler=handler,
+            environment={
+                "ENDPOINT_NAME": self._endpoint.endpoint_name,
+                "NAME_PREFIX": self._promoted.name_prefix,
+                **environment,
+            },
+            timeout=_TIMEOUT,
+        )
+        self._allow_describing(function)
+        return function
+
+    def _allow_describing(self, function: lambda_.IFunction) -> None:
+        stack, prefix = Stack.of(self), self._promoted.name_prefix
+        model = self._endpoint.model
+        assert model is not None  # noqa: S101 - endpoint_problems
+        allow(function, ["sagemaker:DescribeEndpoint"], [self._endpoint.endpoint_arn])
+        allow(
+            function,
+            ["sagemaker:DescribeEndpointConfig"],
+            [self._endpoint.configuration_arn, named(stack, "endpoint-config", prefix)],
+        )
+        allow(function, ["sagemaker:DescribeModel"], [model.model_arn, named(stack, "model", prefix)])
+
+    def _states(self, plan: lambda_.IFunction, clean_up: lambda_.IFunction, poll_interval: Duration) -> State:
+        def fallible(name: str, state: State, then: str) -> State:
+            return {**state, "Catch": catch(name, "RemoveHalfMade"), "Next": then}
+
+        name = jsonata("$plan.name")
+        moved = "$states.input.EndpointStatus = 'InService' and $states.input.EndpointConfigName = $plan.name"
+        over = "$states.input.EndpointStatus in ['InService', 'Failed', 'OutOfService', 'UpdateRollbackFailed']"
+        not_moved = (
+            "{'Error': 'EndpointNotMoved', 'Cause': 'the endpoint is ' & $states.input.EndpointStatus & "
+            "' with its old configuration: ' & ($exists($states.input.FailureReason) ? $states.input.FailureReason : "
+            "'an alarm of its deployment went off, or the new instances failed')}"
+        )
+        return {
+            "PlanPromotion": {
+                **invoke(
+                    plan,
+                    {"execution": jsonata("$states.context.Execution.Name"), "request": jsonata("$states.input")},
+                    Assign={"plan": jsonata("$states.result.Payload")},
+                    Retry=passing_lambda_errors(),
+                ),
+                # Nothing is made yet.
+                "Next": "CreateModel",
+            },
+            "CreateModel": fallible(
+                "CreateModel",
+                task("sagemaker:createModel", jsonata("$plan.create_model"), Retry=retry()),
+                "CreateEndpointConfig",
+            ),
+            "CreateEndpointConfig": fallible(
+                "CreateEndpointConfig",
+                task("sagemaker:createEndpointConfig", jsonata("$plan.create_endpoint_config"), Retry=retry()),
+                "UpdateEndpoint",
+            ),
+            "UpdateEndpoint": fallible(
+                "UpdateEndpoint",
+                task("aws-sdk:sagemaker:updateEndpoint", jsonata("$plan.update_endpoint"), Retry=_BUSY_ENDPOINT),
+                "WaitForEndpoint",
+            ),
+            "WaitForEndpoint": {"Type": "Wait", "Seconds": poll_interval.to_seconds(), "Next": "DescribeEndpoint"},
+            "DescribeEndpoint": fallible(
+                "DescribeEndpoint",
+                task(
+                    "aws-sdk:sagemaker:describeEndpoint",
+                    {"EndpointName": self._endpoint.endpoint_name},
+                    Output=jsonata(
+                        "$merge([{'EndpointStatus': $states.result.EndpointStatus, "
+                        "'EndpointConfigName': $states.result.EndpointConfigName}, "
+                        "$exists($states.result.FailureReason) "
+                        "? {'FailureReason': $states.result.FailureReason} : {}])"
+                    ),
+                    Retry=retry(attempts=8),
+                ),
+                "HasMoved",
+            ),
+            "HasMoved": {
+                "Type": "Choice",
+                "Choices": [
+                    {"Condition": jsonata(moved), "Next": "RememberModel"},
+                    {"Condition": jsonata(over), "Assign": {"failure": jsonata(not_moved)}, "Next": "RemoveHalfMade"},
+                ],
+                "Default": "WaitForEndpoint",
+            },
+            # The model is in service: what fails from here on takes nothing back.
+            "RememberModel": {
+                **task("aws-sdk:ssm:putParameter", jsonata("$plan.remember"), Retry=retry(attempts=8)),
+                "Next": "DeleteOldModels",
+            },
+            "DeleteOldModels": {
+                **invoke(clean_up, {"name": name}, Retry=retry()),
+                "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Promoted"}],  # the next promotion tries it again
+                "Next": "Promoted",
+            },
+            "Promoted": {"Type": "Pass", "Output": jsonata("$plan.version"), "End": True},
+            "RemoveHalfMade": {
+                **invoke(clean_up, {"name": name}, Retry=retry()),
+                "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "NotPromoted"}],
+                "Next": "NotPromoted",
+            },
+            "NotPromoted": {
+                "Type": "Fail",
+                "Error": jsonata("$failure.Error"),
+                "Cause": jsonata("$failure.Cause"),
+            },
+        }
+
+    def _allow_state_machine(self) -> None:
+        stack, machine, prefix = Stack.of(self), self.state_machine, self._promoted.name_prefix
+        model = self._endpoint.model
+        assert model is not None  # noqa: S101 - endpoint_problems
+        for function in self.functions.values():
+            allow(machine, ["lambda:InvokeFunction"], [function.function_arn])
+        allow(machine, ["sagemaker:CreateModel"], [named(stack, "model", prefix)])
+        allow(machine, ["sagemaker:CreateEndpointConfig"], [named(stack, "endpoint-config", prefix)])
+        allow(
+            machine,
+            ["sagemaker:UpdateEndpoint"],
+            [self._endpoint.endpoint_arn, named(stack, "endpoint-config", prefix)],
+        )
+        allow(machine, ["sagemaker:DescribeEndpoint"], [self._endpoint.endpoint_arn])
+        allow(
+            machine,
+            ["iam:PassRole"],
+            [model.role.role_arn],
+            StringEquals={"iam:PassedToService": "sagemaker.amazonaws.com"},
+        )
+        allow(machine, ["ssm:PutParameter"], [self._promoted.parameter.parameter_arn])
+
+
+@jsii.implements(IStableStringProducer)
+class _UpdateRequest:
+    """What UpdateEndpoint is told, known when all of the app is defined."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    def produce(self) -> str:
+        return Stack.of(self._endpoint).to_json_string(self._endpoint.update_request)
+
+
+def endpoint_problems(endpoint: Endpoint) -> Iterator[str]:
+    """Yield why an endpoint's model cannot be replaced at run time."""
+    if endpoint.model is None:
+        yield "endpoint has no model of its own: give it one, of the promoted model's data"
+    elif endpoint.model.container_count > 1:
+        yield "endpoint serves several containers: a promotion replaces the archive of a single one"

@@ -1,0 +1,439 @@
+"""The states of the training workflow, in the order in which an execution goes through them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aws_cdk import Duration
+from aws_cdk import aws_lambda as lambda_
+
+from sm_constructs._states import State, catch, invoke, jsonata, passing_lambda_errors, retry, task
+from sm_constructs.training.jobs import JobSettings
+
+_EXPLAIN = "ExplainFailure"
+# A quota that is reached, or throttling; a request that is wrong has the same name, so it ends soon.
+_SAGEMAKER_ERRORS = [
+    "SageMaker.AmazonSageMakerException",
+    "SageMaker.SageMakerException",
+    "SageMaker.ThrottlingException",
+]
+_CREATION = retry(_SAGEMAKER_ERRORS, attempts=4, interval=20, longest=300)
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModelPackage.html
+_CONTENT_TYPES = ["application/json", "application/jsonlines", "text/csv"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workflow:
+    """What the states need to know.
+
+    Args:
+        functions: The Lambda functions, by what they do.
+        jobs: The requests of SageMaker's jobs.
+        package_group: The name of the model package group.
+        serving_image: The URI of the image that serves the model.
+        serving_environment: What that image finds in its environment.
+        promotion: The ARN of the state machine that promotes.
+        topic: The ARN of the topic for what has happened.
+        max_concurrent_parts: How many parts of a data set are checked at the same time.
+        max_concurrent_trials: How many trials are trained at the same time.
+        approval_timeout: How long an approval is waited for.
+        code_hash: What tells this version of the script from others.
+    """
+
+    functions: Mapping[str, lambda_.IFunction]
+    jobs: JobSettings
+    package_group: str
+    serving_image: str
+    serving_environment: Mapping[str, str]
+    promotion: str
+    topic: str
+    max_concurrent_parts: int
+    max_concurrent_trials: int
+    approval_timeout: Duration
+    code_hash: str
+
+    def states(self) -> State:
+        """Return all states, of which ``Begin`` is the first."""
+        return {**self._data(), **self._training(), **self._judgement(), **self._promotion(), **self._ends()}
+
+    def _data(self) -> State:
+        plan = jsonata("$plan")
+        return {
+            # What the last states read is there, however early an execution fails.
+            "Begin": {
+                "Type": "Pass",
+                "Assign": {"training_id": jsonata("$states.context.Execution.Name"), "package_arn": ""},
+                "Next": "PlanTraining",
+            },
+            "PlanTraining": self._call(
+                "plan",
+                {"training_id": jsonata("$training_id"), "request": jsonata("$states.input")},
+                state="PlanTraining",
+                then="CheckParts",
+                assign="plan",
+            ),
+            "CheckParts": {
+                "Type": "Map",
+                "Label": "CheckParts",
+                "ItemReader": {
+                    "Resource": self._integration("s3:getObject"),
+                    "ReaderConfig": {"InputType": "JSON"},
+                    "Arguments": {"Bucket": self.jobs.bucket, "Key": jsonata("$plan.parts")},
+                },
+                "ItemSelector": {"part": jsonata("$states.context.Map.Item.Value"), "plan": plan},
+                "MaxConcurrency": self.max_concurrent_parts,
+                "ItemProcessor": {
+                    "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+                    "StartAt": "CheckPart",
+                    "States": {
+                        "CheckPart": {
+                            **invoke(
+                                self.functions["check_part"],
+                                {"part": jsonata("$states.input.part"), "plan": jsonata("$states.input.plan")},
+                                Retry=retry(),
+                            ),
+                            "End": True,
+                        }
+                    },
+                },
+                "Output": {},
+                "Catch": catch("CheckParts", _EXPLAIN),
+                "Next": "CombineParts",
+            },
+            "CombineParts": self._call(
+                "combine", {"plan": plan}, state="CombineParts", then="Trials", assign="dataset"
+            ),
+        }
+
+    def _training(self) -> State:
+        kept = (
+            "TrainingJobName",
+            "ModelArtifacts",
+            "FinalMetricDataList",
+            "BillableTimeInSeconds",
+            "TrainingTimeInSeconds",
+        )
+        job = ", ".join(f"'{name}': $states.result.{name}" for name in kept)
+        failed = jsonata(
+            "{'trial': $states.input.trial, "
+            "'error': {'Error': $states.errorOutput.Error, 'Cause': $states.errorOutput.Cause}}"
+        )
+        return {
+            "Trials": {
+                "Type": "Map",
+                "Items": jsonata("$plan.trials"),
+                "ItemSelector": {"trial": jsonata("$states.context.Map.Item.Value"), "plan": jsonata("$plan")},
+                "MaxConcurrency": self.max_concurrent_trials,
+                "ItemProcessor": {
+                    "ProcessorConfig": {"Mode": "INLINE"},
+                    "StartAt": "TrainModel",
+                    "States": {
+                        "TrainModel": {
+                            **self._task("sagemaker:createTrainingJob.sync", self.jobs.training_job()),
+                            "Output": jsonata(f"{{'trial': $states.input.trial, 'job': {{{job}}}}}"),
+                            "Retry": _CREATION,
+                            # One trial that fails does not end the others.
+                            "Catch": [{"ErrorEquals": ["States.ALL"], "Output": failed, "Next": "TrialFailed"}],
+                            "End": True,
+                        },
+                        "TrialFailed": {"Type": "Pass", "End": True},
+                    },
+                },
+                "Catch": catch("Trials", _EXPLAIN),
+                "Next": "SelectTrial",
+            },
+            "SelectTrial": self._call(
+                "select",
+                {"plan": jsonata("$plan"), "trials": jsonata("$states.input")},
+                state="SelectTrial",
+                then="FindModelInService",
+                assign="selection",
+            ),
+        }
+
+    def _judgement(self) -> State:
+        return {
+            "FindModelInService": self._call(
+                "in_service", {}, state="FindModelInService", then="PackageAndEvaluate", assign="in_service"
+            ),
+            "PackageAndEvaluate": {
+                **self._task("sagemaker:createProcessingJob.sync", self.jobs.evaluation_job()),
+                "Output": {},
+                "Retry": _CREATION,
+                "Catch": catch("PackageAndEvaluate", _EXPLAIN),
+                "Next": "JudgeModel",
+            },
+            "JudgeModel": self._call(
+                "judge",
+                {"plan": jsonata("$plan"), "evaluation": jsonata("$plan.prefix & 'evaluation/evaluation.json'")},
+                state="JudgeModel",
+                then="RegisterModel",
+                assign="judgement",
+            ),
+            "RegisterModel": {
+                **self._task("aws-sdk:sagemaker:createModelPackage", self._model_package()),
+                "Assign": {"package_arn": jsonata("$states.result.ModelPackageArn")},
+                "Output": {},
+                "Retry": retry(),
+                "Catch": catch("RegisterModel", _EXPLAIN),
+                "Next": "IsBetter",
+            },
+            "IsBetter": {
+                "Type": "Choice",
+                "Choices": [
+                    {"Condition": jsonata("$judgement.promote and $plan.approval"), "Next": "AskForApproval"},
+                    {"Condition": jsonata("$judgement.promote"), "Next": "PromoteModel"},
+                ],
+                "Default": "NotPromoted",
+            },
+        }
+
+    def _promotion(self) -> State:
+        return {
+            "AskForApproval": {
+                **self._task(
+                    "sns:publish.waitForTaskToken",
+                    {
+                        "TopicArn": self.topic,
+                        "Subject": "A model waits for approval",
+                        "Message": {
+                            "training_id": jsonata("$training_id"),
+                            "event": "approval_requested",
+                            "reason": jsonata("$judgement.reason"),
+                            "model_package_arn": jsonata("$package_arn"),
+                            "task_token": jsonata("$states.context.Task.Token"),
+                        },
+                        "MessageAttributes": _attributes("'approval_requested'"),
+                    },
+                ),
+                "TimeoutSeconds": self.approval_timeout.to_seconds(),
+                "Assign": {"approved": jsonata("$states.result.approved = true")},
+                "Output": {},
+                "Retry": retry(["SNS.SnsException", "SNS.AmazonSNSException"]),
+                "Catch": [
+                    {
+                        "ErrorEquals": ["States.Timeout"],
+                        "Assign": {"approved": False},
+                        "Next": "IsApproved",
+                    },
+                    *catch("AskForApproval", _EXPLAIN),
+                ],
+                "Next": "IsApproved",
+            },
+            "IsApproved": {
+                "Type": "Choice",
+                "Choices": [{"Condition": jsonata("$approved"), "Next": "ApproveModel"}],
+                "Default": "RejectModel",
+            },
+            "ApproveModel": {**self._set_status("Approved", "ApproveModel"), "Next": "PromoteModel"},
+            "RejectModel": {**self._set_status("Rejected", "RejectModel"), "Next": "Rejected"},
+            "PromoteModel": {
+                **self._task(
+                    "states:startExecution.sync:2",
+                    {
+                        "StateMachineArn": self.promotion,
+                        "Name": jsonata("$plan.promotion"),
+                        "Input": {
+                            "model_data": jsonata(self._model_data()),
+                            "model_version": jsonata("$judgement.model_version"),
+                            "training_id": jsonata("$training_id"),
+                            "model_package_arn": jsonata("$package_arn"),
+                        },
+                    },
+                ),
+                "Output": {},
+                "Retry": retry(["StepFunctions.SfnException", "StepFunctions.AWSStepFunctionsException"]),
+                "Catch": catch("PromoteModel", _EXPLAIN),
+                "Next": "Promoted",
+            },
+        }
+
+    def _ends(self) -> State:
+        result = (
+            "{'training_id': $training_id, 'outcome': $outcome, 'reason': $judgement.reason, "
+            "'model_version': $judgement.model_version, "
+            f"'model_data': {self._model_data()}, 'model_package_arn': $package_arn, "
+            "'metrics': $judgement.candidate, 'in_service': $judgement.in_service, 'dataset': $dataset, "
+            "'trials': $selection.trials, 'report': $plan.prefix}"
+        )
+        return {
+            **{
+                state: {"Type": "Pass", "Assign": {"outcome": outcome}, "Next": "Announce"}
+                for state, outcome in (
+                    ("Promoted", "promoted"),
+                    ("NotPromoted", "not_promoted"),
+                    ("Rejected", "rejected"),
+                )
+            },
+            "Announce": {
+                **self._task(
+                    "sns:publish",
+                    {
+                        "TopicArn": self.topic,
+                        "Subject": jsonata("'Training ' & $outcome"),
+                        "Message": {
+                            "training_id": jsonata("$training_id"),
+                            "event": jsonata("$outcome"),
+                            "reason": jsonata("$judgement.reason"),
+                            "model_version": jsonata("$judgement.model_version"),
+                            "model_package_arn": jsonata("$package_arn"),
+                        },
+                        "MessageAttributes": _attributes("$outcome"),
+                    },
+                ),
+                "Output": jsonata(result),
+                "Retry": retry(),
+                # What was done is done, whether somebody hears of it or not.
+                "Catch": [{"ErrorEquals": ["States.ALL"], "Output": jsonata(result), "Next": "Done"}],
+                "Next": "Done",
+            },
+            "Done": {"Type": "Succeed"},
+            _EXPLAIN: {
+                **invoke(
+                    self.functions["explain"],
+                    {
+                        "training_id": jsonata("$training_id"),
+                        "state": jsonata("$failed_state"),
+                        "error": jsonata("$failure"),
+                    },
+                    Assign={"explanation": jsonata("$states.result.Payload")},
+                    Retry=retry(),
+                ),
+                "Catch": [
+                    {
+                        "ErrorEquals": ["States.ALL"],
+                        "Assign": {
+                            "explanation": {
+                                "error": jsonata("$failure.Error"),
+                                "cause": jsonata("$failure.Cause"),
+                                "subject": "Training failed",
+                                "message": jsonata("$failure.Cause"),
+                            }
+                        },
+                        "Next": "HasPackage",
+                    }
+                ],
+                "Next": "HasPackage",
+            },
+            "HasPackage": {
+                "Type": "Choice",
+                "Choices": [{"Condition": jsonata("$package_arn != ''"), "Next": "RejectHalfMade"}],
+                "Default": "AnnounceFailure",
+            },
+            "RejectHalfMade": {
+                **self._set_status("Rejected", "RejectHalfMade"),
+                "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "AnnounceFailure"}],
+                "Next": "AnnounceFailure",
+            },
+            "AnnounceFailure": {
+                **self._task(
+                    "sns:publish",
+                    {
+                        "TopicArn": self.topic,
+                        "Subject": jsonata("$explanation.subject"),
+                        "Message": {
+                            "training_id": jsonata("$training_id"),
+                            "event": "failed",
+                            "state": jsonata("$failed_state"),
+                            "error": jsonata("$explanation.error"),
+                            "cause": jsonata("$explanation.cause"),
+                        },
+                        "MessageAttributes": _attributes("'failed'"),
+                    },
+                ),
+                "Retry": retry(),
+                "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Failed"}],
+                "Next": "Failed",
+            },
+            "Failed": {
+                "Type": "Fail",
+                "Error": jsonata("$explanation.error"),
+                "Cause": jsonata("$explanation.cause"),
+            },
+        }
+
+    def _model_data(self) -> str:
+        return f"'s3://{self.jobs.bucket}/models/' & $plan.training_id & '/model.tar.gz'"
+
+    def _model_package(self) -> State:
+        report = f"'s3://{self.jobs.bucket}/' & $plan.prefix & 'evaluation/"
+        status = "$judgement.promote ? ($plan.approval ? 'PendingManualApproval' : 'Approved') : 'Rejected'"
+        facts = {
+            "training_id": "$training_id",
+            "training_job": "$selection.best.name",
+            "model_version": "$judgement.model_version",
+            "dataset": "$plan.dataset",
+            "dataset_hash": "$dataset.dataset_hash",
+            "code_hash": f"'{self.code_hash}'",
+            "accuracy": "$string($judgement.candidate.accuracy)",
+            "macro_f1": "$string($judgement.candidate.macro_f1)",
+            "model_card": f"{report}model-card.json'",
+        }
+        listed = ", ".join(f"'{name}': {value}" for name, value in facts.items())
+        chosen = (
+            "$merge($append([{}], $each($selection.best.hyperparameters, "
+            "function($v, $k) { {'hyperparameter:' & $k: $v} })))"
+        )
+        return {
+            "ModelPackageGroupName": self.package_group,
+            "ModelPackageDescription": jsonata("$substring($judgement.reason, 0, 1024)"),
+            "ModelApprovalStatus": jsonata(status),
+            "InferenceSpecification": {
+                "Containers": [
+                    {
+                        "Image": self.serving_image,
+                        "ModelDataUrl": jsonata(self._model_data()),
+                        "Environment": dict(self.serving_environment),
+                    }
+                ],
+                "SupportedContentTypes": _CONTENT_TYPES,
+                "SupportedResponseMIMETypes": _CONTENT_TYPES,
+            },
+            "ModelMetrics": {
+                "ModelQuality": {
+                    "Statistics": {"ContentType": "application/json", "S3Uri": jsonata(f"{report}metrics.json'")}
+                }
+            },
+            "CustomerMetadataProperties": jsonata(f"$merge([{{{listed}}}, {chosen}])"),
+            "Domain": "NATURAL_LANGUAGE_PROCESSING",
+            "Task": "CLASSIFICATION",
+        }
+
+    def _set_status(self, status: str, state: str) -> State:
+        arguments = {
+            "ModelPackageArn": jsonata("$package_arn"),
+            "ModelApprovalStatus": status,
+            "ApprovalDescription": jsonata("$substring($judgement.reason, 0, 1024)"),
+        }
+        return {
+            **self._task("aws-sdk:sagemaker:updateModelPackage", arguments),
+            "Output": {},
+            "Retry": retry(),
+            "Catch": catch(state, _EXPLAIN),
+        }
+
+    def _call(self, function: str, payload: Mapping[str, Any], *, state: str, then: str, assign: str) -> State:
+        return {
+            **invoke(
+                self.functions[function],
+                payload,
+                Assign={assign: jsonata("$states.result.Payload")},
+                Output={},
+                Retry=passing_lambda_errors(),
+            ),
+            "Catch": catch(state, _EXPLAIN),
+            "Next": then,
+        }
+
+    def _task(self, integration: str, arguments: State) -> State:
+        return task(integration, arguments)
+
+    def _integration(self, name: str) -> str:
+        return str(task(name, {})["Resource"])
+
+
+def _attributes(event: str) -> State:
+    """Return what subscribers can filter by."""
+    return {"event": {"DataType": "String", "StringValue": jsonata(event)}}
