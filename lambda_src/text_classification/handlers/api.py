@@ -17,7 +17,7 @@ from text_classification.gateways.errors import (
     UnavailableError,
 )
 from text_classification.handlers.telemetry import logger
-from text_classification.logic.jobs import ConflictError, JobNotFoundError
+from text_classification.logic.errors import ConflictError, NotFoundError
 from text_classification.logic.requests import InvalidRequestError, TooLargeError
 
 ProxyEvent = Mapping[str, Any]
@@ -128,7 +128,7 @@ def _problem(error: Exception) -> Problem:
         case UnsupportedMediaTypeError():
             logger.warning("request refused", problems=["media_type"])
             return Problem(status=415, detail=str(error))
-        case JobNotFoundError():
+        case NotFoundError():
             return Problem(status=404, detail=str(error))
         case ConflictError():
             logger.warning("request refused", problems=["conflict"])

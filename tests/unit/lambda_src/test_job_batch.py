@@ -18,10 +18,11 @@ from text_classification.gateways.job_queue import JobQueue
 from text_classification.gateways.job_table import JobTable
 from text_classification.gateways.model_endpoint import ModelAnswer, ModelResult
 from text_classification.gateways.result_database import ClassificationRow
+from text_classification.logic.errors import ConflictError
 from text_classification.logic.job_batch import Consumer
 from text_classification.logic.job_messages import Message, Retries, bury, consume
 from text_classification.logic.job_results import ResultKeeper
-from text_classification.logic.jobs import ConflictError, Submission, look_at, submit
+from text_classification.logic.jobs import Submission, look_at, submit
 from text_classification.logic.requests import ClassificationRequest
 
 BUDGET = TimeBudget(total_seconds=10)
