@@ -13,6 +13,7 @@ from text_classification.gateways.calls import TimeBudget
 from text_classification.gateways.hosting import Parameter, SageMakerHosting
 from text_classification.handlers.hosting_cleanup import remove_unused
 from text_classification.handlers.telemetry import logger, tracer
+from text_classification.logic.execution_names import short_name
 from text_classification.logic.promotion import (
     Memory,
     config_request,
@@ -63,7 +64,7 @@ def plan(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     remembered = parameter(os.environ)
     memory = Memory.read(remembered.value())
     version = target(event["request"], memory)
-    name = f"{_prefix}{event['execution']}"
+    name = f"{_prefix}{short_name(event['execution'])}"
     config = _hosting.config(_hosting.endpoint()["EndpointConfigName"])
     old_model = model_in_service(config)
     model_data = version.model_data or os.environ["INITIAL_MODEL_DATA"]

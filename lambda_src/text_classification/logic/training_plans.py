@@ -10,6 +10,7 @@ from typing import Any
 from text_classification.gateways.datasets import Datasets
 from text_classification.logic.dataset_combination import DatasetError
 from text_classification.logic.dataset_pieces import FEEDBACK_PREFIX, DatasetObjects, dataset_objects, dataset_parts
+from text_classification.logic.execution_names import short_name
 from text_classification.logic.hyperparameters import as_strings
 from text_classification.logic.training_requests import (
     Hyperparameters,
@@ -47,6 +48,7 @@ class Planner:
         identifier = check_training_id(training_id)
         request = parse_training(document, self.rules)
         objects = self._objects(request)
+        name = f"{self.job_prefix}-{short_name(identifier)}"
         prefix = f"trainings/{identifier}/"
         parts = f"{prefix}parts.json"
         listed = list(dataset_parts(objects.pieces, self.part_bytes))
@@ -61,9 +63,11 @@ class Planner:
             "test": request.test,
             "feedback": request.feedback,
             "trials": [
-                {"name": f"{self.job_prefix}-{identifier}-{number}", "hyperparameters": self._strings(each, request)}
+                {"name": f"{name}-{number}", "hyperparameters": self._strings(each, request)}
                 for number, each in enumerate(request.expanded_trials, start=1)
             ],
+            "evaluation_job": f"{name}-eval",
+            "promotion": short_name(identifier),
             "instance_count": request.instance_count,
             "margin": request.margin,
             "approval": request.approval,

@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError, from_json
 from text_classification.logic.hyperparameters import Schema, hyperparameter_problems
 from text_classification.logic.requests import InvalidRequestError, validated
 
-_TRAINING_ID = re.compile(r"[A-Za-z0-9-]{1,36}")
+_TRAINING_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")  # EventBridge names executions after two UUIDs
 _FRACTION = {"ge": 0.01, "le": 0.4, "allow_inf_nan": False}
 
 Hyperparameters = Mapping[str, Any]
@@ -173,7 +173,10 @@ def check_training_id(training_id: object) -> str:
     """
     if not is_training_id(training_id):
         raise InvalidRequestError(
-            [f"the execution's name is {str(training_id)[:80]!r}: must be 1 to 36 characters of A-Z, a-z, 0-9 and -"],
+            [
+                f"the execution's name is {str(training_id)[:80]!r}: "
+                "must be 1 to 80 characters of A-Z, a-z, 0-9, - and _"
+            ],
             kinds=["training_id"],
         )
     return str(training_id)

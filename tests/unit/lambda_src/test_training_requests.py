@@ -164,6 +164,8 @@ def test_trials_are_merged_over_the_hyperparameters_as_strings() -> None:
         "validation": 0.1,
         "test": 0.1,
         "feedback": True,
+        "evaluation_job": "train-t-1-eval",
+        "promotion": "t-1",
         "instance_count": 1,
         "margin": 0.0,
         "approval": False,

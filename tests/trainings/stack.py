@@ -1,0 +1,117 @@
+"""The stack of :mod:`tests.trainings.app` in a local AWS, and what tests do with it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from sm_client import Client
+from sm_client.client import stack_outputs
+from tests.local_aws import LocalAws
+
+_ENDED = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
+
+
+@dataclass
+class Calls:
+    """What an endpoint answered while something else went on."""
+
+    versions: list[str] = field(default_factory=list)
+    failures: list[Exception] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class TrainingStack:
+    """The deployed stack.
+
+    Args:
+        outputs: By logical id.
+    """
+
+    outputs: Mapping[str, str]
+
+    @property
+    def client(self) -> Client:
+        return Client(self.outputs["ApiUrl"])
+
+    def version(self) -> str:
+        """Return the version of the model that the API answers with."""
+        return str(self.client.classify(["质量很好，喜欢"]).model_version)
+
+    def put(self, key: str, rows: list[dict[str, str]]) -> None:
+        content = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+        boto3.client("s3").put_object(Bucket=self.outputs["ArtifactBucketName"], Key=key, Body=content.encode())
+
+    def start(self, machine: str, request: object) -> str:
+        """Start ``Training`` or ``Promotion`` and return the execution's ARN."""
+        arn = self.outputs[f"{machine}StateMachineArn"]
+        answer = boto3.client("stepfunctions").start_execution(stateMachineArn=arn, input=json.dumps(request))
+        return str(answer["executionArn"])
+
+    def wait(self, execution: str, *, seconds: float = 180) -> dict[str, Any]:
+        """Wait until an execution has ended and return what DescribeExecution says; its output is decoded."""
+        client, deadline = boto3.client("stepfunctions"), time.monotonic() + seconds
+        while True:
+            found = dict(client.describe_execution(executionArn=execution))
+            if found["status"] in _ENDED:
+                return {**found, "output": json.loads(found["output"]) if found.get("output") else None}
+            assert time.monotonic() < deadline, (found, self.states(execution))
+            time.sleep(0.5)
+
+    def run(self, machine: str, request: object, **options: float) -> dict[str, Any]:
+        return self.wait(self.start(machine, request), **options)
+
+    def states(self, execution: str) -> list[str]:
+        """Return the names of the states that an execution entered."""
+        pages = boto3.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution)
+        return [
+            event["stateEnteredEventDetails"]["name"]
+            for page in pages
+            for event in page["events"]
+            if "stateEnteredEventDetails" in event
+        ]
+
+    @contextmanager
+    def calling(self) -> Iterator[Calls]:
+        """Call the API all the time."""
+        calls, over = Calls(), threading.Event()
+
+        def call() -> None:
+            while not over.is_set():
+                try:
+                    calls.versions.append(self.version())
+                except Exception as error:  # whatever it is, the test has to say so
+                    calls.failures.append(error)
+
+        thread = threading.Thread(target=call)
+        thread.start()
+        try:
+            yield calls
+        finally:
+            over.set()
+            thread.join()
+
+
+def deploy_trainings(aws: LocalAws, model: Path, **context: object) -> TrainingStack:
+    """Deploy the stack with a first model."""
+    answer = aws.cdk(
+        "deploy",
+        "--all",
+        "--require-approval=never",
+        f"--build={sys.executable} -m sm_constructs bundle --platform local",
+        f"--app={sys.executable} -m tests.trainings.app",
+        f"--output={aws.state.root / 'cdk.out.trainings'}",
+        f"--context=model={model}",
+        *(f"--context={name}={value}" for name, value in context.items()),
+    )
+    assert answer.returncode == 0, answer.stdout
+    return TrainingStack(outputs=stack_outputs("Trainings"))
