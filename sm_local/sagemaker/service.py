@@ -1,4 +1,4 @@
-"""The SageMaker API of the local AWS: hosting by this package, records of everything else by moto."""
+"""The SageMaker API of the local AWS: hosting and jobs by this package, records of everything else by moto."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from sm_local.sagemaker import runtime, validation
 from sm_local.sagemaker.configs import EndpointConfigs
 from sm_local.sagemaker.endpoints import Endpoints
 from sm_local.sagemaker.errors import SageMakerError
+from sm_local.sagemaker.jobs import program
+from sm_local.sagemaker.jobs.training import training_jobs
 from sm_local.sagemaker.metrics import AlarmStates, MetricSink
 from sm_local.sagemaker.models import Models
 from sm_local.sagemaker.registry import Parameters
@@ -44,6 +46,7 @@ class SageMaker:
         surroundings = Surroundings(state=state, clock=clock, metrics=metrics, alarms=alarms, models=self.models)
         self.endpoints = Endpoints(self.configs, surroundings)
         components = self.endpoints.components
+        self.training_jobs = training_jobs(state, metrics, clock)
         self._callers = ThreadPoolExecutor(_MOST_CALLS, thread_name_prefix="sagemaker-call")
         self._operations: dict[str, Callable[[Parameters], Parameters]] = {
             "CreateModel": self.models.create,
@@ -66,17 +69,26 @@ class SageMaker:
             "DescribeInferenceComponent": components.describe,
             "DeleteInferenceComponent": components.delete,
             "ListInferenceComponents": components.list,
+            "CreateTrainingJob": self.training_jobs.create,
+            "DescribeTrainingJob": self.training_jobs.describe,
+            "StopTrainingJob": self.training_jobs.stop,
+            "ListTrainingJobs": self.training_jobs.list,
         }
 
     async def handle(
-        self, method: str, path: str, headers: dict[str, str], body: bytes, _query: dict[str, list[str]]
+        self, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
     ) -> patches.Response:
         """Answer one request, in the form MiniStack wants of a service."""
         try:
             if method == "POST" and (endpoint := patches.invoked_endpoint(path)) is not None:
                 return await self._in_thread(lambda: runtime.answer(self.endpoints, endpoint, path, headers, body))
             operation = headers.get("x-amz-target", "").removeprefix("SageMaker.")
-            answer = await self._in_thread(lambda: self.call(operation, json.loads(body or b"{}")))
+            parameters = json.loads(body or b"{}")
+            if (role := _passed_role(operation, parameters)) and (
+                refusal := patches.refuse_to_pass(role, "sagemaker", headers, query)
+            ):
+                return refusal
+            answer = await self._in_thread(lambda: self.call(operation, parameters))
             return 200, dict(_JSON), json.dumps(answer).encode()
         except SageMakerError as error:
             members = {"__type": error.code, "message": error.message, "Message": error.message, **error.details}
@@ -94,13 +106,22 @@ class SageMaker:
         return _moto(operation, parameters)
 
     def shut_down(self) -> None:
-        """Stop every model's process."""
+        """Stop every model's and every job's process."""
+        self.training_jobs.shut_down()
+        program.kill_all()
         self.endpoints.shut_down()
         self._callers.shutdown(wait=False, cancel_futures=True)
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         context = contextvars.copy_context()
         return await asyncio.get_running_loop().run_in_executor(self._callers, lambda: context.run(work))
+
+
+def _passed_role(operation: str, parameters: Parameters) -> str | None:
+    """Return the role that the caller hands to SageMaker, which takes ``iam:PassRole`` on it."""
+    member = {"CreateModel": "ExecutionRoleArn"}.get(operation, "RoleArn")
+    role = parameters.get(member) if operation == "CreateModel" or operation.endswith("Job") else None
+    return role if isinstance(role, str) else None
 
 
 def _moto(operation: str, parameters: Parameters) -> Parameters:

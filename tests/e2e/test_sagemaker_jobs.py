@@ -1,0 +1,320 @@
+"""SageMaker's jobs in the local AWS, and the state machines that run them."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.local_aws import ROOT, LocalAws
+from tests.sagemaker_account import IMAGE, LOG, PULL, READ, Account, archive, eventually
+from tests.tiny_model import EXAMPLES
+
+pytestmark = pytest.mark.e2e
+
+WRITE = {"Action": ["s3:PutObject"]}
+RULES = {"Action": ["events:PutTargets", "events:PutRule", "events:DescribeRule"]}
+TRAIN = {"Action": [f"sagemaker:{action}TrainingJob" for action in ("Create", "Describe", "Stop")]}
+TAG, PASS = {"Action": "sagemaker:AddTags"}, {"Action": "iam:PassRole"}
+ENDED = ("Completed", "Failed", "Stopped")
+
+FAILING = """
+import sys
+print("validation:macro_f1=0.5")
+raise ValueError("there are no labels in the data")
+"""
+# Counts its own steps, and goes on from the last that was kept.
+COUNTING = """
+import os, pathlib, time
+steps = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"], "checkpoints", "steps")
+begun = int(steps.read_text()) if steps.exists() else 0
+print(f"begun={begun}", flush=True)
+for step in range(begun, 200):
+    steps.write_text(str(step))
+    time.sleep(.1)
+    if begun and step > begun + 3:
+        break
+pathlib.Path(os.environ["SM_MODEL_DIR"], "begun").write_text(str(begun))
+"""
+# Two hosts find each other by name, and each sees its own part of the data.
+MEETING = """
+import json, os, pathlib, socket
+hosts, me = json.loads(os.environ["SM_HOSTS"]), os.environ["SM_CURRENT_HOST"]
+files = sorted(path.name for path in pathlib.Path(os.environ["SM_CHANNEL_TRAIN"]).iterdir())
+if me == hosts[0]:
+    with socket.create_server((me, 42173)) as server:
+        connection, _ = server.accept()
+        with connection:
+            (pathlib.Path(os.environ["SM_MODEL_DIR"]) / "heard").write_bytes(connection.recv(100))
+else:
+    import time
+    for _ in range(200):
+        try:
+            with socket.create_connection((hosts[0], 42173)) as connection:
+                connection.send(f"{me} has {files}".encode())
+            break
+        except OSError:
+            time.sleep(.1)
+(pathlib.Path(os.environ["SM_OUTPUT_DATA_DIR"]) / me).write_text(str(files))
+"""
+
+
+class Jobs(Account):
+    """Starts jobs with names that no other test uses."""
+
+    def put(self, key: str, body: str | bytes) -> str:
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
+        return f"s3://{self.bucket}/{key}"
+
+    def training(self, script: str | Mapping[str, str] = FAILING, **changes: Any) -> dict[str, Any]:
+        """Return the request of a training job; the script's code comes in a channel of its own."""
+        name = f"training-{uuid4().hex[:12]}"
+        files = {"train.py": script} if isinstance(script, str) else script
+        code = self.put(f"{name}/code/sourcedir.tar.gz", archive(files))
+        request = {
+            "TrainingJobName": name,
+            "AlgorithmSpecification": {
+                "TrainingImage": IMAGE,
+                "TrainingInputMode": "File",
+                "MetricDefinitions": [{"Name": "validation:macro_f1", "Regex": "validation:macro_f1=([0-9.]+)"}],
+            },
+            "RoleArn": self.role(READ, WRITE, PULL, LOG),
+            "HyperParameters": {
+                "sagemaker_program": "train.py",
+                "sagemaker_submit_directory": "/opt/ml/input/data/code/sourcedir.tar.gz",
+            },
+            "InputDataConfig": [channel("code", code)],
+            "OutputDataConfig": {"S3OutputPath": f"s3://{self.bucket}/{name}"},
+            "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 120},
+        }
+        return request | changes
+
+    def train(self, request: Mapping[str, Any]) -> str:
+        self.sagemaker.create_training_job(**request)
+        return str(request["TrainingJobName"])
+
+    def trained(self, name: str, seconds: float = 60) -> dict[str, Any]:
+        return eventually(lambda: self._ended(name), seconds)
+
+    def _ended(self, name: str) -> dict[str, Any] | None:
+        described: dict[str, Any] = self.sagemaker.describe_training_job(TrainingJobName=name)
+        return described if described["TrainingJobStatus"] in ENDED else None
+
+    def files(self, uri: str) -> dict[str, bytes]:
+        """Return what is in an archive in S3."""
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        body = self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        with tarfile.open(fileobj=io.BytesIO(body)) as tar:
+            return {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
+
+    def run(self, states: Mapping[str, Any], *allowed: dict[str, Any], **options: Any) -> dict[str, Any]:
+        """Run a state machine to its end, with what its role is allowed, and return its description."""
+        arn = self.start(states, *allowed, **options)
+        client = self.session.client("stepfunctions")
+
+        def ended() -> dict[str, Any] | None:
+            described: dict[str, Any] = client.describe_execution(executionArn=arn)
+            return described if described["status"] != "RUNNING" else None
+
+        return eventually(ended, 90)
+
+    def start(self, states: Mapping[str, Any], *allowed: dict[str, Any], **options: Any) -> str:
+        client = self.session.client("stepfunctions")
+        first = next(iter(states))
+        machine = client.create_state_machine(
+            name=f"machine-{uuid4().hex[:12]}",
+            definition=json.dumps({"StartAt": first, "States": states, "QueryLanguage": "JSONata"}),
+            roleArn=self.role(*allowed, service="states.amazonaws.com"),
+        )["stateMachineArn"]
+        return str(client.start_execution(stateMachineArn=machine, **options)["executionArn"])
+
+
+def channel(name: str, uri: str, distribution: str = "FullyReplicated") -> dict[str, Any]:
+    source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": distribution}
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
+
+
+def task(resource: str, arguments: Any, **others: Any) -> dict[str, Any]:
+    return {"Type": "Task", "Resource": f"arn:aws:states:::{resource}", "Arguments": arguments, "End": True, **others}
+
+
+@pytest.fixture(scope="module")
+def account(session: boto3.Session) -> Jobs:
+    return Jobs(session)
+
+
+def test_a_state_machine_trains_the_librarys_own_model(account: Jobs) -> None:
+    code = {path.relative_to(ROOT / "model_src").as_posix(): path.read_text()
+            for path in (ROOT / "model_src").rglob("*.py")}  # fmt: skip
+    request = account.training(code)
+    rows = [json.dumps({"text": text, "label": label}) for text, label in EXAMPLES]
+    data = account.put(f"{request['TrainingJobName']}/train/shard-00000.jsonl", "\n".join(rows)).rpartition("/")[0]
+    request["InputDataConfig"].append(channel("train", data))
+    request["HyperParameters"]["seed"] = "7"
+    request["AlgorithmSpecification"]["MetricDefinitions"] = [
+        {"Name": "version", "Regex": "model_version=[a-f]*([0-9]+)"}
+    ]
+
+    execution = account.run(
+        {"Train": task("sagemaker:createTrainingJob.sync", "{% $states.input %}")},
+        TRAIN, TAG, PASS, RULES, input=json.dumps(request),
+    )  # fmt: skip
+
+    assert execution["status"] == "SUCCEEDED", execution.get("cause")
+    output = json.loads(execution["output"])
+    assert output["TrainingJobStatus"] == "Completed"
+    assert output["HyperParameters"] == request["HyperParameters"]
+    assert output["FinalMetricDataList"][0]["MetricName"] == "version"
+    files = account.files(output["ModelArtifacts"]["S3ModelArtifacts"])
+    assert sorted(json.loads(files["metadata.json"])["labels"]) == ["bad", "good", "not spam", "spam"]
+    described = account.sagemaker.describe_training_job(TrainingJobName=request["TrainingJobName"])
+    statuses = [one["Status"] for one in described["SecondaryStatusTransitions"]]
+    assert statuses == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
+
+
+def test_two_hosts_find_each_other_and_share_the_objects(account: Jobs) -> None:
+    request = account.training(MEETING)
+    for number in range(4):
+        data = account.put(f"{request['TrainingJobName']}/train/shard-{number}", "x").rpartition("/")[0]
+    request["InputDataConfig"].append(channel("train", data, "ShardedByS3Key"))
+    request["ResourceConfig"]["InstanceCount"] = 2
+
+    described = account.trained(account.train(request))
+
+    assert described["TrainingJobStatus"] == "Completed", described.get("FailureReason")
+    model = described["ModelArtifacts"]["S3ModelArtifacts"]
+    assert account.files(model) == {"heard": b"127.0.0.2 has ['shard-1', 'shard-3']"}
+    assert account.files(model.replace("model.tar.gz", "output.tar.gz")) == {
+        "127.0.0.1": b"['shard-0', 'shard-2']",
+        "127.0.0.2": b"['shard-1', 'shard-3']",
+    }
+
+
+def test_the_cause_of_a_failed_task_is_what_the_job_says(account: Jobs) -> None:
+    request = account.training(FAILING)
+
+    execution = account.run(
+        {"Train": task("sagemaker:createTrainingJob.sync", request)}, TRAIN, TAG, PASS, RULES
+    )  # fmt: skip
+
+    assert (execution["status"], execution["error"]) == ("FAILED", "States.TaskFailed")
+    cause = json.loads(execution["cause"])
+    assert cause["FailureReason"].startswith("AlgorithmError: ExecuteUserScriptError:\nExitCode 1\n")
+    assert "ValueError: there are no labels in the data" in cause["FailureReason"]
+    assert cause["FinalMetricDataList"][0]["Value"] == 0.5
+    events = account.logs.filter_log_events(
+        logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=f"{request['TrainingJobName']}/"
+    )["events"]
+    assert "validation:macro_f1=0.5" in [event["message"] for event in events]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "missing"),
+    [
+        ((WRITE, PULL), "s3:ListBucket"),
+        ((READ, WRITE), "ecr:BatchGetImage"),
+        ((READ, PULL), "s3:PutObject"),
+    ],
+    ids=["read", "pull", "write"],
+)
+def test_a_job_fails_for_what_its_role_may_not(account: Jobs, allowed: Any, missing: str) -> None:
+    script = "import os; open(os.environ['SM_MODEL_DIR'] + '/model', 'w').write('x')"
+    described = account.trained(account.train(account.training(script, RoleArn=account.role(*allowed))))
+
+    assert described["TrainingJobStatus"] == "Failed"
+    assert described["FailureReason"].startswith("ClientError: ")
+    assert missing in described["FailureReason"]
+
+
+@pytest.mark.parametrize(
+    ("left", "missing"),
+    [
+        ((TAG, PASS, RULES), "sagemaker:CreateTrainingJob"),
+        ((TRAIN, PASS, RULES), "sagemaker:AddTags"),
+        ((TRAIN, TAG, RULES), "iam:PassRole"),
+        ((TRAIN, TAG, PASS), "not authorized to create managed-rule"),
+        (({"Action": "sagemaker:CreateTrainingJob"}, TAG, PASS, RULES), "sagemaker:DescribeTrainingJob"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_task_fails_for_what_the_state_machines_role_may_not(account: Jobs, left: Any, missing: str) -> None:
+    execution = account.run({"Train": task("sagemaker:createTrainingJob.sync", account.training())}, *left)
+
+    assert execution["status"] == "FAILED"
+    assert missing in execution["cause"]
+
+
+def test_a_spot_job_goes_on_from_its_checkpoints(account: Jobs, local_aws: LocalAws) -> None:
+    request = account.training(COUNTING, EnableManagedSpotTraining=True)
+    request["StoppingCondition"]["MaxWaitTimeInSeconds"] = 240
+    request["CheckpointConfig"] = {"S3Uri": f"s3://{account.bucket}/{request['TrainingJobName']}/checkpoints"}
+    name = account.train(request)
+    kept = {"Bucket": account.bucket, "Key": f"{name}/checkpoints/steps"}
+    eventually(lambda: account.s3.list_objects_v2(Bucket=account.bucket, Prefix=kept["Key"])["KeyCount"])
+
+    os.kill(pid_of(local_aws.state.jobs / "training" / name), signal.SIGKILL)
+    described = account.trained(name)
+
+    assert described["TrainingJobStatus"] == "Completed", described.get("FailureReason")
+    statuses = [one["Status"] for one in described["SecondaryStatusTransitions"]]
+    assert statuses[2:6] == ["Training", "Interrupted", "Restarting", "Downloading"]
+    assert int(account.files(described["ModelArtifacts"]["S3ModelArtifacts"])["begun"]) > 10
+
+
+def test_a_job_is_stopped_with_its_execution(account: Jobs) -> None:
+    request = account.training("import time\ntime.sleep(60)")
+    arn = account.start({"Train": task("sagemaker:createTrainingJob.sync", request)}, TRAIN, TAG, PASS, RULES)
+    named = {"TrainingJobName": request["TrainingJobName"]}
+
+    def trains() -> bool:
+        try:
+            return bool(account.sagemaker.describe_training_job(**named)["SecondaryStatus"] == "Training")
+        except ClientError:
+            return False
+
+    eventually(trains)
+    account.session.client("stepfunctions").stop_execution(executionArn=arn, cause="changed my mind")
+
+    assert account.trained(request["TrainingJobName"])["SecondaryStatus"] == "Stopped"
+    execution = account.session.client("stepfunctions").describe_execution(executionArn=arn)
+    assert (execution["status"], execution["cause"]) == ("ABORTED", "changed my mind")
+
+
+def test_a_caller_that_may_not_pass_the_role_is_refused(account: Jobs) -> None:
+    role = account.role(TRAIN, service="sagemaker.amazonaws.com")
+    trust = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::000000000000:root"}, "Action": "sts:AssumeRole"}
+    account.iam.update_assume_role_policy(
+        RoleName=role.rpartition("/")[2], PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    )
+    found = boto3.client("sts").assume_role(RoleArn=role, RoleSessionName="caller")["Credentials"]
+    caller = boto3.client(
+        "sagemaker",
+        aws_access_key_id=found["AccessKeyId"],
+        aws_secret_access_key=found["SecretAccessKey"],
+        aws_session_token=found["SessionToken"],
+    )
+
+    with pytest.raises(ClientError, match=r"not authorized to perform: iam:PassRole"):
+        caller.create_training_job(**account.training())
+
+
+def pid_of(directory: Path) -> int:
+    """Return the process that runs in a directory."""
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdecimal() and (entry / "cwd").readlink().is_relative_to(directory):
+                return int(entry.name)
+        except OSError:
+            continue
+    raise AssertionError(f"nothing runs in {directory}")
