@@ -47,12 +47,23 @@ class FunctionSettings:
         reserved_concurrent_executions: int | None = None,
         layers: Sequence[str] = ("core",),
     ) -> lambda_.Function:
-        """Define the function of a handler's module, which its logs and traces are named after."""
+        """Define a function, which its logs and traces are named after.
+
+        Args:
+            scope: The parent construct.
+            construct_id: The id within the parent.
+            handler: A module of handlers, whose ``handler`` it is; where it has several, ``"module.function"``.
+            environment: The handler's own environment variables.
+            timeout: How long one call may take.
+            reserved_concurrent_executions: How many calls run at the same time at most. When omitted: no own limit.
+            layers: Names of the dependency layers. When omitted: the core alone.
+        """
+        module, _, function = handler.partition(".")
         return RuntimeFunction(
             scope,
             construct_id,
-            handler=f"text_classification.handlers.{handler}.handler",
-            service=handler.replace("_", "-"),
+            handler=f"text_classification.handlers.{module}.{function or 'handler'}",
+            service=handler.replace("_", "-").replace(".", "-"),
             layers=list(layers),
             environment=environment,
             memory_size_mb=self.memory_size_mb,

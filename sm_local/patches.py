@@ -122,6 +122,21 @@ def add_resource_types(handlers: ResourceHandlers) -> None:
     stacks._runs_on_worker_thread = lambda kind: kind in handlers or waits_already(kind)
 
 
+def name_parameters_as_cloudformation_does() -> None:
+    """MiniStack names a parameter ``/stack/id``, of which a policy's ``parameter/{name}`` makes another ARN."""
+    from ministack.services.cloudformation import provisioners
+
+    handler = provisioners._RESOURCE_HANDLERS["AWS::SSM::Parameter"]
+    create = handler["create"]
+
+    def create_named(logical_id: str, properties: dict[str, Any], stack: str) -> tuple[str, dict[str, str]]:
+        generated = f"CFN-{logical_id}-{stack}"
+        created: tuple[str, dict[str, str]] = create(logical_id, {"Name": generated, **properties}, stack)
+        return created
+
+    handler["create"] = create_named
+
+
 def map_execute_api_host() -> None:
     """MiniStack knows only ``{api}.execute-api.localhost``: answer for the host that CloudFormation prints."""
     from ministack import app
@@ -1116,6 +1131,7 @@ def apply(
         raise RuntimeError(f"sm_local patches ministack {MINISTACK_VERSION}, found {found}: run `make setup`")
     add_sagemaker(sagemaker)
     add_resource_types(resource_types)
+    name_parameters_as_cloudformation_does()
     map_execute_api_host()
     keep_request_validators()
     check_requests_as_api_gateway_does()

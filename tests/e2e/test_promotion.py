@@ -53,7 +53,7 @@ def test_a_model_is_promoted_kept_by_deployments_and_taken_back(
     with stack.calling() as calls:
         promotion = stack.run("Promotion", {"model_data": url, "model_version": second})
 
-    assert promotion["status"] == "SUCCEEDED", promotion
+    assert promotion["status"] == "SUCCEEDED", promotion["cause"]
     assert calls.failures == []
     assert set(calls.versions) <= {first, second}
     assert stack.version() == second
@@ -67,7 +67,7 @@ def test_a_model_is_promoted_kept_by_deployments_and_taken_back(
     assert (calls.failures, set(calls.versions), stack.version()) == ([], {second}, second)
 
     rollback = stack.run("Promotion", {"rollback": True})
-    assert rollback["status"] == "SUCCEEDED", rollback
+    assert rollback["status"] == "SUCCEEDED", rollback["cause"]
     assert stack.version() == first
     value = boto3.client("ssm").get_parameter(Name=stack.outputs["ParameterName"])["Parameter"]["Value"]
     assert json.loads(value)["current"] is None
