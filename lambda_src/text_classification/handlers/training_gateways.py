@@ -8,6 +8,7 @@ import boto3
 
 from text_classification.gateways.calls import TimeBudget
 from text_classification.gateways.datasets import S3Datasets
+from text_classification.gateways.executions import StepFunctionsExecutions
 from text_classification.logic.training_requests import TrainingRules
 
 BUDGET = TimeBudget(total_seconds=60)
@@ -26,3 +27,9 @@ def datasets(environment: Mapping[str, str], budget: TimeBudget = BUDGET) -> S3D
 def training_rules(environment: Mapping[str, str]) -> TrainingRules:
     """Return what ``TRAINING_RULES`` says."""
     return TrainingRules.from_json(environment["TRAINING_RULES"])
+
+
+def executions(environment: Mapping[str, str]) -> StepFunctionsExecutions:
+    """Return the executions of the state machine that ``STATE_MACHINE_ARN`` names."""
+    client = boto3.client("stepfunctions", config=API_BUDGET.client_config())
+    return StepFunctionsExecutions(client=client, state_machine_arn=environment["STATE_MACHINE_ARN"], budget=API_BUDGET)
