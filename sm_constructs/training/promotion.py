@@ -254,6 +254,12 @@ class ModelPromotion(Construct):
             allow(machine, ["lambda:InvokeFunction"], [function.function_arn])
         allow(machine, ["sagemaker:CreateModel"], [named(stack, "model", prefix)])
         allow(machine, ["sagemaker:CreateEndpointConfig"], [named(stack, "endpoint-config", prefix)])
+        # Step Functions tags what it makes with the execution.
+        allow(
+            machine,
+            ["sagemaker:AddTags"],
+            [named(stack, "model", prefix), named(stack, "endpoint-config", prefix)],
+        )
         allow(
             machine,
             ["sagemaker:UpdateEndpoint"],

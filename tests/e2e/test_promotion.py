@@ -36,10 +36,10 @@ def uploaded_model(stack: TrainingStack, directory: Path, **hyperparameters: int
     return f"s3://{bucket}/{key}", version
 
 
-def made_by_promotions() -> set[str]:
-    sagemaker = boto3.client("sagemaker")
-    configs = sagemaker.list_endpoint_configs(NameContains="Trainings-Prom")["EndpointConfigs"]
-    models = sagemaker.list_models(NameContains="Trainings-Prom")["Models"]
+def made_by_promotions(stack: TrainingStack) -> set[str]:
+    sagemaker, prefix = boto3.client("sagemaker"), stack.outputs["NamePrefix"]
+    configs = sagemaker.list_endpoint_configs(NameContains=prefix)["EndpointConfigs"]
+    models = sagemaker.list_models(NameContains=prefix)["Models"]
     return {each["EndpointConfigName"] for each in configs} | {each["ModelName"] for each in models}
 
 
@@ -57,7 +57,7 @@ def test_a_model_is_promoted_kept_by_deployments_and_taken_back(
     assert calls.failures == []
     assert set(calls.versions) <= {first, second}
     assert stack.version() == second
-    assert len(made_by_promotions()) == 1  # a model and a configuration of the same name
+    assert len(made_by_promotions(stack)) == 1  # a model and a configuration of the same name
 
     # A deployment that changes nothing of the endpoint, and one that does: another configuration of the same model.
     deploy_trainings(local_aws, directory)
@@ -71,11 +71,11 @@ def test_a_model_is_promoted_kept_by_deployments_and_taken_back(
     assert stack.version() == first
     value = boto3.client("ssm").get_parameter(Name=stack.outputs["ParameterName"])["Parameter"]["Value"]
     assert json.loads(value)["current"] is None
-    assert len(made_by_promotions()) == 1  # the second model's were deleted: they are not in use
+    assert len(made_by_promotions(stack)) == 1  # the second model's were deleted: they are not in use
 
 
 def test_a_model_that_cannot_be_loaded_does_not_get_into_service(stack: TrainingStack, tmp_path: Path) -> None:
-    before, made = stack.version(), made_by_promotions()
+    before, made = stack.version(), made_by_promotions(stack)
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "metadata.json").write_text("{}")
     archive = tmp_path / "model.tar.gz"
@@ -88,7 +88,7 @@ def test_a_model_that_cannot_be_loaded_does_not_get_into_service(stack: Training
 
     assert (promotion["status"], promotion["error"]) == ("FAILED", "EndpointNotMoved")
     assert (calls.failures, stack.version()) == ([], before)
-    assert made_by_promotions() == made  # what it made is gone again
+    assert made_by_promotions(stack) == made  # what it made is gone again
 
 
 @pytest.mark.parametrize(

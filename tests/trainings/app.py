@@ -63,6 +63,7 @@ def build(app: cdk.App) -> None:
         "ArtifactBucketName": artifacts.bucket.bucket_name,
         "EndpointName": endpoint.endpoint_name,
         "ModelPackageGroupName": training.model_package_group_name,
+        "NamePrefix": promoted_model.name_prefix,
         "ParameterName": promoted_model.parameter.parameter_name,
         "PromotionStateMachineArn": training.promotion.state_machine.state_machine_arn,
         "TrainingStateMachineArn": training.state_machine.state_machine_arn,
