@@ -54,6 +54,10 @@ def text_numbers(text: str) -> Floats:
 class Kind(Protocol):
     """One kind of features."""
 
+    @property
+    def width(self) -> int:
+        """How many features there are."""
+
     def row(self, text: str) -> Row:
         """Return the features that ``text`` has."""
 
@@ -73,6 +77,11 @@ class Ngrams:
     of: Callable[[str], list[str]]
     columns: Mapping[str, int]
     idf: Floats
+
+    @property
+    def width(self) -> int:
+        """How many n-grams are features."""
+        return len(self.columns)
 
     def row(self, text: str) -> Row:
         """Return the features that ``text`` has: none if all its n-grams are unknown."""
@@ -94,6 +103,11 @@ class Numbers:
 
     mean: Floats
     deviation: Floats
+
+    @property
+    def width(self) -> int:
+        """How many numbers there are."""
+        return len(self.mean)
 
     def row(self, text: str) -> Row:
         """Return all numbers; one farther than three deviations from the mean counts as three."""

@@ -1,28 +1,34 @@
-"""Training the classifier: features, the linear model and how strongly it is regularised, and its calibration."""
+"""Training the classifier on one host: the linear model, how strongly it is regularised, and its calibration.
+
+:mod:`data_parallel` does the same on several hosts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from classifier import Kind, Ngrams, Numbers, TextClassifier, character_ngrams, softmax, text_numbers, word_ngrams
+from classifier import Kind, TextClassifier, softmax
+from hosts import Alone
 from hyperparameters import Hyperparameters
+from learned_features import MANY, learn_features, scale
 from scipy import sparse
 from scipy.optimize import minimize_scalar
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
 
-_CANDIDATES = {"log_loss": (1 / 3, 0.1, 1 / 30), "hinge": (1 / 0.3, 1.0, 1 / 3), "squared_hinge": (1 / 0.3, 1.0, 1 / 3)}
+CANDIDATES = {"log_loss": (1 / 3, 0.1, 1 / 30), "hinge": (1 / 0.3, 1.0, 1 / 3), "squared_hinge": (1 / 0.3, 1.0, 1 / 3)}
+"""The regularizations that cross-validation chooses among, for each loss."""
+
 _FOLDS = 3
-_MANY = 1_000  # texts from which n-grams of a single text are left out, and one fold is enough to compare losses
 _MAX_ITERATIONS = 10_000
 
 Scores: TypeAlias = npt.NDArray[np.float64]
+HeldOutScores: TypeAlias = Callable[[float, int], Scores]
+"""Of a regularization and the number of a fold."""
 
 
 def fit(texts: Sequence[str], labels: Sequence[str], chosen: Hyperparameters) -> TextClassifier:
@@ -34,19 +40,72 @@ def fit(texts: Sequence[str], labels: Sequence[str], chosen: Hyperparameters) ->
     names = tuple(sorted(set(labels)))
     place = {name: number for number, name in enumerate(names)}
     y = np.array([place[label] for label in labels])
-    kinds, matrices = zip(*_features(texts, chosen), strict=True)
-    features = sparse.hstack(matrices, format="csr") * _scale(kinds)
-    regularization, sharpness = _choose(features, y, chosen)
+    kinds, matrices = learn_features(texts, len(texts), chosen, Alone())
+    features = sparse.hstack(matrices, format="csr") * scale(kinds)
+    parts = folds(y, chosen.seed)
+
+    def held_out_scores(regularization: float, fold: int) -> Scores:
+        others = np.setdiff1d(np.arange(len(y)), parts[fold])
+        weights, intercepts = _solve(features[others], y[others], chosen, regularization)
+        return two_columns(features[parts[fold]] @ weights + intercepts)
+
+    regularization, sharpness = choose(y, chosen, held_out_scores)
     weights, intercepts = _solve(features, y, chosen, regularization)
-    ends = np.cumsum([matrix.shape[1] for matrix in matrices])[:-1]
+    return assemble(names, kinds, weights, intercepts, sharpness=sharpness, regularization=regularization)
+
+
+def assemble(
+    labels: tuple[str, ...],
+    kinds: Sequence[Kind],
+    weights: npt.NDArray[np.float32],
+    intercepts: npt.NDArray[np.float64],
+    *,
+    sharpness: float,
+    regularization: float,
+) -> TextClassifier:
+    """Return the classifier that has these weights, a row a feature of all kinds together and a column a label."""
+    if weights.shape[1] == 1:  # of two labels the second one's are enough
+        weights, intercepts = np.hstack([-weights, weights]), np.concatenate([-intercepts, intercepts])
+    ends = np.cumsum([kind.width for kind in kinds])[:-1]
     return TextClassifier(
-        labels=names,
-        kinds=kinds,
-        weights=tuple((part * _scale(kinds)).astype(np.float16) for part in np.split(weights, ends)),
+        labels=labels,
+        kinds=tuple(kinds),
+        weights=tuple((part * scale(kinds)).astype(np.float16) for part in np.split(weights, ends)),
         intercepts=intercepts,
         sharpness=sharpness,
         regularization=regularization,
     )
+
+
+def folds(y: npt.NDArray[np.int64], seed: int) -> list[npt.NDArray[np.int64]]:
+    """Return the texts that are held out in turn; none if every label has one text only."""
+    counts = np.bincount(y)
+    testable = np.flatnonzero(counts[y] > 1)
+    if not len(testable):
+        return []
+    splits = StratifiedKFold(min(_FOLDS, counts[counts > 1].min()), shuffle=True, random_state=seed)
+    return [testable[part] for _, part in splits.split(testable, y[testable])]
+
+
+def choose(y: npt.NDArray[np.int64], chosen: Hyperparameters, held_out_scores: HeldOutScores) -> tuple[float, float]:
+    """Return the regularization and the sharpness. Of many texts, those of one fold decide the regularization.
+
+    Args:
+        y: The label of each text.
+        chosen: The choices of this training.
+        held_out_scores: Trains without a fold and returns the scores of its texts, a column a label.
+    """
+    candidates = (chosen.regularization,) if chosen.regularization else CANDIDATES[chosen.loss]
+    parts = folds(y, chosen.seed)
+    if not parts:
+        return candidates[len(candidates) // 2], 1.0
+    deciding = 1 if len(y) >= MANY else len(parts)
+    scores = {candidate: [held_out_scores(candidate, fold) for fold in range(deciding)] for candidate in candidates}
+    truth = y[np.concatenate(parts[:deciding])]
+    regularization = min(candidates, key=lambda candidate: best_sharpness(np.vstack(scores[candidate]), truth)[0])
+    others = [held_out_scores(regularization, fold) for fold in range(deciding, len(parts))]
+    all_scores = np.vstack([*scores[regularization], *others])
+    return regularization, best_sharpness(all_scores, y[np.concatenate(parts)])[1]
 
 
 def best_sharpness(scores: Scores, y: npt.NDArray[np.int64]) -> tuple[float, float]:
@@ -68,67 +127,17 @@ def best_sharpness(scores: Scores, y: npt.NDArray[np.int64]) -> tuple[float, flo
     return float(best.fun), float(np.exp(best.x))
 
 
-def _features(texts: Sequence[str], chosen: Hyperparameters) -> Iterator[tuple[Kind, sparse.csr_matrix]]:
-    """Yield each kind of features with its matrix over ``texts``."""
-    analyzers: list[partial[list[str]]] = [partial(character_ngrams, chosen.ngram_min, chosen.ngram_max)]
-    if chosen.word_ngram_max:
-        analyzers.append(partial(word_ngrams, chosen.word_ngram_max))
-    for analyzer in analyzers:
-        vectorizer = TfidfVectorizer(
-            analyzer=analyzer,
-            min_df=2 if len(texts) >= _MANY else 1,
-            max_features=chosen.max_features,
-            sublinear_tf=True,
-            dtype=np.float32,
-        )
-        matrix = vectorizer.fit_transform(texts)
-        columns = {ngram: column for column, ngram in enumerate(vectorizer.get_feature_names_out())}
-        yield Ngrams(of=analyzer, columns=columns, idf=vectorizer.idf_.astype(np.float32)), matrix
-    if chosen.text_features:
-        rows = np.array([text_numbers(text) for text in texts])
-        deviation = rows.std(axis=0)
-        numbers = Numbers(mean=rows.mean(axis=0), deviation=np.where(deviation > 0, deviation, np.float32(1)))
-        yield numbers, sparse.csr_matrix(np.array([numbers.row(text)[1] for text in texts]))
-
-
-def _scale(kinds: Sequence[Kind]) -> np.float32:
-    """Return what makes the rows of all kinds together about as long as those of one: LinearSVC's C depends on it."""
-    return np.float32(len(kinds) ** -0.5)
-
-
-def _choose(features: sparse.csr_matrix, y: npt.NDArray[np.int64], chosen: Hyperparameters) -> tuple[float, float]:
-    """Return the regularization and the sharpness. Of many texts, those of one fold decide the regularization."""
-    candidates = (chosen.regularization,) if chosen.regularization else _CANDIDATES[chosen.loss]
-    counts = np.bincount(y)
-    testable = np.flatnonzero(counts[y] > 1)
-    if not len(testable):
-        return candidates[len(candidates) // 2], 1.0
-    folds = StratifiedKFold(min(_FOLDS, counts[counts > 1].min()), shuffle=True, random_state=chosen.seed)
-    parts = [testable[part] for _, part in folds.split(testable, y[testable])]
-    deciding = 1 if len(y) >= _MANY else len(parts)
-
-    def held_out_scores(regularization: float, parts: Sequence[npt.NDArray[np.int64]]) -> Iterator[Scores]:
-        for part in parts:
-            others = np.setdiff1d(np.arange(len(y)), part)
-            weights, intercepts = _solve(features[others], y[others], chosen, regularization)
-            yield features[part] @ weights + intercepts
-
-    scores = {candidate: [*held_out_scores(candidate, parts[:deciding])] for candidate in candidates}
-    truth = y[np.concatenate(parts[:deciding])]
-    regularization = min(candidates, key=lambda candidate: best_sharpness(np.vstack(scores[candidate]), truth)[0])
-    all_scores = [*scores[regularization], *held_out_scores(regularization, parts[deciding:])]
-    return regularization, best_sharpness(np.vstack(all_scores), y[np.concatenate(parts)])[1]
-
-
 def _solve(
     features: sparse.csr_matrix, y: npt.NDArray[np.int64], chosen: Hyperparameters, regularization: float
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
-    """Return the weights, a row a feature and a column a label, and the intercepts."""
+    """Return the weights, a row a feature and a column a label, and the intercepts; of two labels, the second's."""
     common = {"C": 1 / regularization, "max_iter": _MAX_ITERATIONS, "random_state": chosen.seed}
     log_loss = chosen.loss == "log_loss"
     model = LogisticRegression(**common) if log_loss else LinearSVC(loss=chosen.loss, **common)
     model.fit(features, y)
-    weights, intercepts = model.coef_.T.astype(np.float32), np.asarray(model.intercept_, dtype=float)
-    if weights.shape[1] == 1:  # of two labels scikit-learn keeps the second
-        return np.hstack([-weights, weights]), np.concatenate([-intercepts, intercepts])
-    return weights, intercepts
+    return model.coef_.T.astype(np.float32), np.asarray(model.intercept_, dtype=float)
+
+
+def two_columns(scores: Scores) -> Scores:
+    """Return scores with a column for each label, where those of the second of two labels were enough."""
+    return np.hstack([-scores, scores]) if scores.shape[1] == 1 else scores

@@ -1,40 +1,22 @@
-"""What can be chosen for a training, and within what limits."""
+"""What can be chosen for a training; ``hyperparameters.json`` says within what limits, and what is the default."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import asdict, dataclass
 
-LOSSES = ("log_loss", "hinge", "squared_hinge")
-_RANGES = {
-    "ngram_min": (1, 10),
-    "ngram_max": (1, 10),
-    "word_ngram_max": (0, 5),
-    "max_features": (1, 2_000_000),
-    "regularization": (1e-6, 1e6),
-    "seed": (0, 2**32 - 1),
-}
+from choices import HyperparameterError, problems, read_properties
 
+__all__ = ["LOSSES", "PROPERTIES", "HyperparameterError", "Hyperparameters"]
 
-ALLOWED: Mapping[str, str] = MappingProxyType(
-    {name: f"from {low} to {high}" for name, (low, high) in _RANGES.items()}
-    | {
-        "regularization": f"0 to choose it, or from {_RANGES['regularization'][0]} to {_RANGES['regularization'][1]}",
-        "loss": f"one of {', '.join(LOSSES)}",
-        "text_features": "true or false",
-    }
-)
-"""What each hyperparameter may be, in words."""
+PROPERTIES = read_properties("hyperparameters.json")
+"""The JSON schema of each hyperparameter."""
 
-
-class HyperparameterError(ValueError):
-    """Hyperparameters that are not allowed; the message names all of them and what is allowed."""
+LOSSES: tuple[str, ...] = tuple(PROPERTIES["loss"]["enum"])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hyperparameters:
-    """The choices of one training.
+    """The choices of one training. Omitted ones are as ``hyperparameters.json`` says.
 
     Args:
         ngram_min: Characters of the shortest n-gram of characters that is a feature.
@@ -55,28 +37,19 @@ class Hyperparameters:
     >>> Hyperparameters(ngram_min=3, ngram_max=2, loss="l2")
     Traceback (most recent call last):
         ...
-    hyperparameters.HyperparameterError: ngram_min is 3: must not be above ngram_max, which is 2; \
-loss is 'l2': must be one of log_loss, hinge, squared_hinge
+    choices.HyperparameterError: loss is 'l2': must be one of log_loss, hinge, squared_hinge; \
+ngram_min is 3: must not be above ngram_max, which is 2
     """
 
-    ngram_min: int = 1
-    ngram_max: int = 4
-    word_ngram_max: int = 2
-    max_features: int = 150_000
-    regularization: float = 0.0
-    loss: str = "squared_hinge"
-    text_features: bool = False
-    seed: int = 20240601
+    ngram_min: int = PROPERTIES["ngram_min"]["default"]
+    ngram_max: int = PROPERTIES["ngram_max"]["default"]
+    word_ngram_max: int = PROPERTIES["word_ngram_max"]["default"]
+    max_features: int = PROPERTIES["max_features"]["default"]
+    regularization: float = PROPERTIES["regularization"]["default"]
+    loss: str = PROPERTIES["loss"]["default"]
+    text_features: bool = PROPERTIES["text_features"]["default"]
+    seed: int = PROPERTIES["seed"]["default"]
 
     def __post_init__(self) -> None:
-        problems = [
-            f"{name} is {value}: must be {ALLOWED[name]}"
-            for name, (low, high) in _RANGES.items()
-            if not (low <= (value := getattr(self, name)) <= high or (name == "regularization" and value == 0))
-        ]
-        if self.ngram_min > self.ngram_max:
-            problems.append(f"ngram_min is {self.ngram_min}: must not be above ngram_max, which is {self.ngram_max}")
-        if self.loss not in LOSSES:
-            problems.append(f"loss is {self.loss!r}: must be {ALLOWED['loss']}")
-        if problems:
-            raise HyperparameterError("; ".join(problems))
+        if found := list(problems(PROPERTIES, asdict(self))):
+            raise HyperparameterError("; ".join(found))

@@ -50,12 +50,16 @@ def measure(classifier: Classifier, examples: Sequence[Example]) -> dict[str, Me
     return measured
 
 
-def metric_lines(measured: Mapping[str, Metrics]) -> Iterator[str]:
+def metric_lines(measured: Mapping[str, Metrics], *, channel: str = "test") -> Iterator[str]:
     """Yield ``test:macro_f1=0.9`` and, for a language, ``test:zh:macro_f1=0.9``.
 
     SageMaker finds them with metric definitions such as ``test:macro_f1=([0-9.]+)``.
+
+    Args:
+        measured: What :func:`measure` returned.
+        channel: Whose texts were measured.
     """
     for name, metrics in measured.items():
-        prefix = "test" if name == "all" else f"test:{name}"
+        prefix = channel if name == "all" else f"{channel}:{name}"
         yield f"{prefix}:accuracy={metrics.accuracy:.6f}"
         yield f"{prefix}:macro_f1={metrics.macro_f1:.6f}"

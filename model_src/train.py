@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import data_parallel
+import fitting
 import joblib
 import sklearn
-from channels import DataError, Example, read_channel
+from channels import DataError, read_channel
+from choices import add_options, parse
 from classifier import TextClassifier
-from fitting import fit
-from hyperparameters import ALLOWED, HyperparameterError, Hyperparameters
+from corpus import Corpus, pool
+from hosts import Alone, Group, HostError, connected
+from hyperparameters import PROPERTIES, HyperparameterError, Hyperparameters
 from metrics import Metrics, measure, metric_lines
+from model_versions import model_version
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,9 +35,11 @@ class Metadata:
         hyperparameters: What was asked for.
         regularization: What was given or chosen.
         texts: How many texts it was trained on.
+        hosts: How many trained it together.
         scikit_learn: The version that trained it.
-        metrics: Over all held-out texts, named ``all``, and over those of each language that occurs. Empty
-            when nothing was held out.
+        metrics: Over all texts of the channel ``test``, named ``all``, and over those of each language that
+            occurs. Empty when there is no such channel.
+        validation: The same of the channel ``validation``.
     """
 
     model_version: str
@@ -41,8 +47,10 @@ class Metadata:
     hyperparameters: Hyperparameters
     regularization: float
     texts: int
+    hosts: int
     scikit_learn: str
     metrics: Mapping[str, Metrics]
+    validation: Mapping[str, Metrics]
 
 
 def train(
@@ -50,38 +58,43 @@ def train(
     train_directory: Path,
     model_directory: Path,
     test_directory: Path | None = None,
+    validation_directory: Path | None = None,
     hyperparameters: Hyperparameters | None = None,
-) -> Metadata:
+    group: Group | None = None,
+) -> Metadata | None:
     """Train on a channel and write ``model.joblib`` and ``metadata.json`` into ``model_directory``.
 
     Args:
-        train_directory: The channel, as :func:`channels.read_channel` reads it.
+        train_directory: The channel, as :func:`channels.read_channel` reads it; of several hosts, this one's part.
         model_directory: Made when it is not there.
         test_directory: Held-out texts to measure on, in the same form; those that are in the training data
-            too are left out. Omitted, the model is not measured.
+            too are left out. Omitted, the model is not measured on them.
+        validation_directory: The same, to choose among several models by.
         hyperparameters: Omitted, all have their defaults.
+        group: The hosts that train together. Omitted, this one alone.
 
     Returns:
-        What was written to ``metadata.json``.
+        What was written to ``metadata.json``; nothing on other hosts than the first, which write nothing.
 
     Raises:
         DataError: A channel cannot be used, or has one label only.
+        HostError: Another host is lost, or has failed.
     """
-    chosen = hyperparameters or Hyperparameters()
-    examples = read_channel(train_directory)
-    labels = {example.label for example in examples}
-    if len(labels) < 2:
-        found = f"all texts are labelled {labels.pop()!r}" if labels else "there are no texts"
-        raise DataError(f"{found}: at least two labels are needed")
-    classifier = fit([example.text for example in examples], [example.label for example in examples], chosen)
+    chosen, group = hyperparameters or Hyperparameters(), group or Alone()
+    corpus = pool(read_channel(train_directory), group)
+    classifier = _fit(corpus, chosen, group)
+    if classifier is None:
+        return None
     metadata = Metadata(
-        model_version=model_version(examples, chosen),
+        model_version=model_version(corpus.digests, asdict(chosen), hosts=group.size),
         labels=classifier.labels,
         hyperparameters=chosen,
         regularization=classifier.regularization,
-        texts=len(examples),
+        texts=len(corpus.y),
+        hosts=group.size,
         scikit_learn=sklearn.__version__,
-        metrics=_measure_channel(classifier, test_directory, examples) if test_directory else {},
+        metrics=_measure_channel(classifier, test_directory, corpus) if test_directory else {},
+        validation=_measure_channel(classifier, validation_directory, corpus) if validation_directory else {},
     )
     model_directory.mkdir(parents=True, exist_ok=True)
     joblib.dump(classifier, model_directory / "model.joblib", compress=3)  # as the archive itself is not compressed
@@ -90,76 +103,99 @@ def train(
     return metadata
 
 
-def model_version(examples: Iterable[Example], hyperparameters: Hyperparameters) -> str:
-    """Return 12 hexadecimal digits that name a model made of these examples, choices and sources."""
-    digest = hashlib.sha256(sklearn.__version__.encode())
-    digest.update(json.dumps(asdict(hyperparameters), sort_keys=True).encode())
-    here = Path(__file__).parent
-    for source in sorted(here.rglob("*.py")):
-        digest.update(f"\0{source.relative_to(here).as_posix()}\0".encode())
-        digest.update(source.read_bytes())
-    for example in examples:
-        digest.update(json.dumps([example.text, example.label]).encode())
-    return digest.hexdigest()[:12]
+def _fit(corpus: Corpus, chosen: Hyperparameters, group: Group) -> TextClassifier | None:
+    texts = [example.text for example in corpus.examples]
+    if group.size == 1:
+        return fitting.fit(texts, [example.label for example in corpus.examples], chosen)
+    share = data_parallel.Share(texts=texts, places=corpus.places, y=corpus.y, labels=corpus.labels)
+    return data_parallel.fit(share, chosen, group)
 
 
-def _measure_channel(classifier: TextClassifier, directory: Path, trained_on: Sequence[Example]) -> dict[str, Metrics]:
-    known = {example.text for example in trained_on}
-    held_out = [example for example in read_channel(directory) if example.text not in known]
+def _measure_channel(classifier: TextClassifier, directory: Path, corpus: Corpus) -> dict[str, Metrics]:
+    held_out = [example for example in read_channel(directory) if not corpus.has(example.text)]
     if not held_out:
         raise DataError(f"{directory}: all its texts are in the training data too, so nothing can be measured")
     return measure(classifier, held_out)
 
 
-def _parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, Hyperparameters]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Job:
+    """What the command line and SageMaker's environment say."""
+
+    train: Path
+    test: Path | None
+    validation: Path | None
+    model_dir: Path
+    hyperparameters: Hyperparameters
+    hosts: Sequence[str]
+    host: str
+
+
+def _parse(arguments: Sequence[str] | None) -> _Job:
     environment = os.environ
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--train", type=Path, default=environment.get("SM_CHANNEL_TRAIN") or None, help="training data")
-    parser.add_argument("--test", type=Path, default=environment.get("SM_CHANNEL_TEST") or None, help="held-out data")
-    parser.add_argument("--model-dir", type=Path, default=environment.get("SM_MODEL_DIR") or None, help="for the model")
-    options = {name: f"--{name.replace('_', '-')}" for name in ALLOWED}
-    for name, default in asdict(Hyperparameters()).items():
-        kind = _truth if isinstance(default, bool) else type(default)
-        parser.add_argument(options[name], type=kind, default=default, help=f"{ALLOWED[name]}; {default} when omitted")
-    parsed, unknown = parser.parse_known_args(arguments)
-    if unknown:
-        parser.error(f"unknown: {' '.join(unknown)}; hyperparameters are {', '.join(options.values())}")
+    for option, variable, meaning in (
+        ("--train", "SM_CHANNEL_TRAIN", "training data"),
+        ("--validation", "SM_CHANNEL_VALIDATION", "held-out data to choose a model by"),
+        ("--test", "SM_CHANNEL_TEST", "held-out data"),
+        ("--model-dir", "SM_MODEL_DIR", "for the model"),
+    ):
+        parser.add_argument(option, type=Path, default=environment.get(variable) or None, help=meaning)
+    add_options(parser, PROPERTIES)
+    parsed = parse(parser, PROPERTIES, arguments)
     for option, variable, value in (
         ("--train", "SM_CHANNEL_TRAIN", parsed.train),
         ("--model-dir", "SM_MODEL_DIR", parsed.model_dir),
     ):
         if not value:
             parser.error(f"give {option} or set {variable}")
+    hosts = json.loads(environment.get("SM_HOSTS") or '["localhost"]')
+    if len(hosts) > 1 and parsed.loss not in data_parallel.LOSSES:
+        names = " or ".join(data_parallel.LOSSES)
+        parser.error(f"loss is {parsed.loss!r}: on {len(hosts)} hosts it must be {names}, which have a gradient")
     try:
-        return parsed, Hyperparameters(**{name: getattr(parsed, name) for name in options})
+        return _Job(
+            train=parsed.train,
+            test=parsed.test,
+            validation=parsed.validation,
+            model_dir=parsed.model_dir,
+            hyperparameters=Hyperparameters(**{name: getattr(parsed, name) for name in PROPERTIES}),
+            hosts=hosts,
+            host=environment.get("SM_CURRENT_HOST") or hosts[0],
+        )
     except HyperparameterError as error:
         parser.error(str(error))
-
-
-def _truth(value: str) -> bool:
-    """Return what SageMaker's ``true`` or ``false`` means."""
-    if value.lower() not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"{value!r} must be true or false")
-    return value.lower() == "true"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train as the command line and SageMaker's environment say, and print the metrics.
 
     Raises:
-        SystemExit: Hyperparameters (code 2) or data (code 1) are wrong; the message goes to the error stream.
+        SystemExit: Hyperparameters (code 2) or data (code 1) are wrong, or a host is lost (code 1); the message
+            goes to the error stream.
     """
-    parsed, hyperparameters = _parse(arguments)
+    job = _parse(arguments)
+    same = f"{os.environ.get('TRAINING_JOB_NAME', '')} {model_version([], asdict(job.hyperparameters))}"
     try:
-        trained = train(
-            train_directory=parsed.train,
-            model_directory=parsed.model_dir,
-            test_directory=parsed.test,
-            hyperparameters=hyperparameters,
-        )
-    except DataError as error:
+        with connected(job.hosts, job.host, job=same) as group:
+            trained = train(
+                train_directory=job.train,
+                model_directory=job.model_dir,
+                test_directory=job.test,
+                validation_directory=job.validation,
+                hyperparameters=job.hyperparameters,
+                group=group,
+            )
+    except (DataError, HostError) as error:
         sys.exit(f"error: {error}")
-    lines = [f"model_version={trained.model_version}", *metric_lines(trained.metrics)]
+    if trained is None:
+        sys.stdout.write(f"{job.host} is done: {job.hosts[0]} writes the model\n")
+        return
+    lines = [
+        f"model_version={trained.model_version}",
+        *metric_lines(trained.metrics),
+        *metric_lines(trained.validation, channel="validation"),
+    ]
     sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 

@@ -71,7 +71,8 @@ def _train(data: Path, model: Path) -> None:
 def _inputs(datasets: tuple[Dataset, ...]) -> str:
     """Return a hash of all that decides about the data and the model; without reading the data."""
     here = Path(__file__).parent
-    sources = [here / "datasets.py", here / "mail.py", *sorted(source_directory("model_src").rglob("*.py"))]
+    model_sources = (file for file in source_directory("model_src").rglob("*") if file.suffix in (".py", ".json"))
+    sources = [here / "datasets.py", here / "mail.py", *sorted(model_sources)]
     digest = hashlib.sha256("".join(source.read_text(encoding="utf-8") for source in sources).encode())
     digest.update(version("scikit-learn").encode())
     for dataset in datasets:

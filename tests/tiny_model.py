@@ -37,5 +37,6 @@ def train_tiny_model(directory: Path, *, hyperparameters: Hyperparameters | None
             model_directory=directory,
             hyperparameters=hyperparameters or Hyperparameters(ngram_max=3, max_features=1_000),
         )
+    assert metadata is not None
     package(directory, directory)
     return metadata.model_version

@@ -6,6 +6,7 @@ from importlib import import_module
 import pytest
 
 MODULES = (
+    "choices",
     "classifier",
     "features",
     "hyperparameters",
@@ -13,6 +14,7 @@ MODULES = (
     "serving",
     "textprep.language",
     "textprep.normalization",
+    "vocabulary",
     "sm_local.datasets",
     "sm_local.mail",
 )

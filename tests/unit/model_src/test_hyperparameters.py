@@ -1,7 +1,15 @@
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import choices
+import jsonschema
 import pytest
-from hyperparameters import HyperparameterError, Hyperparameters
+from hyperparameters import PROPERTIES, HyperparameterError, Hyperparameters
+
+SCHEMA = json.loads(Path(choices.__file__).with_name("hyperparameters.json").read_text(encoding="utf-8"))
 
 
 def test_the_defaults_are_allowed() -> None:
@@ -43,3 +51,40 @@ def test_all_wrong_values_are_named_at_once() -> None:
     with pytest.raises(HyperparameterError) as caught:
         Hyperparameters(ngram_min=0, max_features=-1, loss="l2")
     assert all(name in str(caught.value) for name in ("ngram_min", "max_features", "loss"))
+
+
+def test_the_schema_is_a_json_schema_of_all_choices_and_their_defaults() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    assert [field.name for field in fields(Hyperparameters)] == list(PROPERTIES) == list(SCHEMA["properties"])
+    jsonschema.validate(asdict(Hyperparameters()), SCHEMA)
+    for schema in PROPERTIES.values():
+        assert schema["description"].endswith(".")
+        assert {"type", "default"} <= set(schema)
+        assert ("minimum" in schema and "maximum" in schema) == (schema["type"] in ("integer", "number"))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"ngram_min": 0},
+        {"ngram_max": 11},
+        {"regularization": 1e-7},
+        {"regularization": 1e-6},
+        {"regularization": 1e6},
+        {"regularization": 0},
+        {"regularization": 2e6},
+        {"loss": "hinge"},
+        {"loss": "l2"},
+        {"text_features": True},
+        {"seed": 2**32},
+        {"seed": 2**32 - 1},
+        {"max_features": 2_000_000},
+    ],
+)
+def test_who_checks_by_the_schema_allows_what_the_training_allows(values: dict[str, object]) -> None:
+    try:
+        Hyperparameters(**values)  # type: ignore[arg-type]
+        allowed = True
+    except HyperparameterError:
+        allowed = False
+    assert jsonschema.Draft202012Validator(SCHEMA).is_valid(values) == allowed

@@ -4,16 +4,19 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import inference
 import joblib
+import model_versions
 import pytest
 import train as train_module
 from channels import DataError, Example
 from hyperparameters import LOSSES, Hyperparameters
 from metrics import Metrics, measure, metric_lines
-from train import Metadata, main, model_version, train
+from model_versions import example_digest
+from train import Metadata, main, train
 
 from tests.tiny_model import EXAMPLES
 
@@ -32,8 +35,18 @@ def write_channel(directory: Path, rows: tuple[tuple[str, str], ...]) -> Path:
     return directory
 
 
-def train_in(directory: Path, channel: Path, hyperparameters: Hyperparameters = SMALL) -> Metadata:
-    return train(train_directory=channel, model_directory=directory, hyperparameters=hyperparameters)
+def train_in(
+    directory: Path, channel: Path, hyperparameters: Hyperparameters = SMALL, *, held_out: Path | None = None
+) -> Metadata:
+    metadata = train(
+        train_directory=channel, model_directory=directory, test_directory=held_out, hyperparameters=hyperparameters
+    )
+    assert metadata is not None
+    return metadata
+
+
+def model_version(examples: list[Example], hyperparameters: Hyperparameters, *, hosts: int = 1) -> str:
+    return model_versions.model_version(map(example_digest, examples), asdict(hyperparameters), hosts=hosts)
 
 
 def test_training_writes_a_model_and_says_what_it_is(tmp_path: Path, channel: Path) -> None:
@@ -82,9 +95,25 @@ def test_data_changes_the_version() -> None:
     assert len(versions) == 4
 
 
+def test_neither_the_order_of_the_data_nor_its_files_change_the_version_or_the_model(tmp_path: Path) -> None:
+    backwards = tmp_path / "backwards"
+    backwards.mkdir()
+    for number, (text, label) in enumerate(reversed(EXAMPLES)):
+        row = json.dumps({"text": text, "label": label})
+        (backwards / f"shard-{number:05}.jsonl").write_text(row, encoding="utf-8")
+    first = train_in(tmp_path / "a", write_channel(tmp_path / "train", EXAMPLES))
+    second = train_in(tmp_path / "b", backwards)
+    assert first.model_version == second.model_version
+    assert (tmp_path / "a" / "model.joblib").read_bytes() == (tmp_path / "b" / "model.joblib").read_bytes()
+
+
+def test_the_number_of_hosts_changes_the_version() -> None:
+    assert model_version([], SMALL) != model_version([], SMALL, hosts=2) != model_version([], SMALL, hosts=3)
+
+
 def test_code_changes_the_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "features.py").write_text("one")
-    monkeypatch.setattr(train_module, "__file__", str(tmp_path / "train.py"))
+    monkeypatch.setattr(model_versions, "__file__", str(tmp_path / "train.py"))
     before = model_version([], SMALL)
     (tmp_path / "features.py").write_text("two")
     assert model_version([], SMALL) != before
@@ -128,7 +157,7 @@ def test_held_out_texts_are_measured_in_all_and_by_language(tmp_path: Path, chan
             ("agenda of the meeting", "spam"),
         ),
     )
-    metadata = train(train_directory=channel, model_directory=tmp_path, test_directory=held_out)
+    metadata = train_in(tmp_path, channel, Hyperparameters(), held_out=held_out)
     assert metadata.metrics["zh"] == Metrics(texts=2, accuracy=1, macro_f1=1)
     assert metadata.metrics["en"].accuracy == 0.5
     assert metadata.metrics["all"].accuracy == 0.75
@@ -136,7 +165,7 @@ def test_held_out_texts_are_measured_in_all_and_by_language(tmp_path: Path, chan
 
 def test_held_out_texts_that_were_trained_on_are_not_measured(tmp_path: Path, channel: Path) -> None:
     held_out = write_channel(tmp_path / "test", (EXAMPLES[0], ("new and free money", "spam")))
-    metadata = train(train_directory=channel, model_directory=tmp_path, test_directory=held_out)
+    metadata = train_in(tmp_path, channel, Hyperparameters(), held_out=held_out)
     assert metadata.metrics["all"].texts == 1
 
 
@@ -194,8 +223,9 @@ def test_in_script_mode_sagemaker_says_where_everything_is(
     held_out = write_channel(tmp_path / "test", (("free money now", "spam"),))
     monkeypatch.setenv("SM_CHANNEL_TRAIN", str(channel))
     monkeypatch.setenv("SM_CHANNEL_TEST", str(held_out))
+    monkeypatch.setenv("SM_CHANNEL_VALIDATION", str(write_channel(tmp_path / "validation", (("太差", "spam"),))))
     monkeypatch.setenv("SM_MODEL_DIR", str(tmp_path / "model"))
-    numbers = ["--ngram-max", "2", "--word-ngram-max", "1", "--max-features", "200", "--regularization", "0.5"]
+    numbers = ["--ngram_max", "2", "--word-ngram-max", "1", "--max-features", "200", "--regularization", "0.5"]
     main([*numbers, "--loss", "log_loss", "--text-features", "true", "--seed", "7"])
     written = json.loads((tmp_path / "model" / "metadata.json").read_text())
     assert written["hyperparameters"] == {
@@ -211,6 +241,9 @@ def test_in_script_mode_sagemaker_says_where_everything_is(
     printed = capsys.readouterr().out
     assert f"model_version={written['model_version']}" in printed
     assert "test:accuracy=1.000000" in printed
+    assert re.findall("^validation:macro_f1=([0-9.]+)$", printed, re.MULTILINE) == ["0.000000"]
+    assert re.findall("^validation:accuracy=([0-9.]+)$", printed, re.MULTILINE) == ["0.000000"]
+    assert written["metrics"]["all"]["texts"] == written["validation"]["all"]["texts"] == 1
 
 
 @pytest.mark.parametrize(
@@ -221,6 +254,7 @@ def test_in_script_mode_sagemaker_says_where_everything_is(
         (["--loss", "l2"], 2, "loss is 'l2': must be one of log_loss, hinge, squared_hinge"),
         (["--text-features", "1"], 2, "--text-features: '1' must be true or false"),
         (["--ngram-min", "x"], 2, "invalid int value: 'x'"),
+        (["--text_features", "True", "--loss", "l2"], 2, "loss is 'l2'"),
         (["--train", "/nowhere"], 1, "/nowhere has no *.jsonl or *.csv file"),
     ],
 )
