@@ -13,10 +13,11 @@ from pathlib import Path
 
 import joblib
 from classifier import TextClassifier
+from manifest import ManifestError, verify
 from payloads import Prediction
 from serving import RequestError, input_fn, output_fn, result
 
-__all__ = ["Model", "RequestError", "input_fn", "model_fn", "output_fn", "predict_fn"]
+__all__ = ["ManifestError", "Model", "RequestError", "input_fn", "model_fn", "output_fn", "predict_fn"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,8 +34,13 @@ class Model:
 
 
 def model_fn(model_dir: str) -> Model:
-    """Load ``model.joblib`` and ``metadata.json`` from ``model_dir``."""
+    """Load ``model.joblib`` and ``metadata.json`` from ``model_dir``.
+
+    Raises:
+        ManifestError: A file there is not what was packaged; nothing was loaded.
+    """
     directory = Path(model_dir)
+    verify(directory)
     metadata = json.loads((directory / "metadata.json").read_text(encoding="utf-8"))
     return Model(version=metadata["model_version"], classifier=joblib.load(directory / "model.joblib"))
 

@@ -1,4 +1,4 @@
-"""Add the inference code to a trained model: ``python package.py MODEL_DIR OUT_DIR``."""
+"""Add the inference code and a manifest to a trained model: ``python package.py MODEL_DIR OUT_DIR``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from archive import write_archive
+from manifest import write_manifest
+
 _SOURCES = Path(__file__).resolve().parent
-_CODE_FILES = ("features.py", "payloads.py", "serving.py")
+_CODE_FILES = ("features.py", "manifest.py", "payloads.py", "serving.py")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,7 +38,7 @@ KINDS = (
 
 
 def package(model_directory: Path, out_directory: Path) -> None:
-    """Make ``out_directory`` what SageMaker serves: the model's files and ``code/`` beside them.
+    """Make ``out_directory`` what SageMaker serves: the model's files, ``code/`` beside them, and the manifest.
 
     Args:
         model_directory: What ``train.py`` or ``torch_train.py`` wrote. May be ``out_directory`` itself.
@@ -59,6 +62,7 @@ def package(model_directory: Path, out_directory: Path) -> None:
     for name in (*_CODE_FILES, *kind.modules):
         shutil.copyfile(_SOURCES / name, code / name)
     shutil.copyfile(_SOURCES / kind.script, code / "inference.py")
+    write_manifest(out_directory)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -70,9 +74,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model_dir", type=Path, help="what train.py wrote")
     parser.add_argument("out_dir", type=Path, help="where the packaged model goes")
+    parser.add_argument("--archive", type=Path, help="a model.tar.gz to write as well")
     parsed = parser.parse_args(arguments)
     try:
         package(parsed.model_dir, parsed.out_dir)
+        if parsed.archive:
+            write_archive(parsed.out_dir, parsed.archive)
     except FileNotFoundError as error:
         sys.exit(f"error: {error}")
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from manifest import ManifestError, verify
 from payloads import Prediction
 from serving import RequestError, input_fn, output_fn, result
 from torch_network import Network, load
 
-__all__ = ["Model", "RequestError", "input_fn", "model_fn", "output_fn", "predict_fn"]
+__all__ = ["ManifestError", "Model", "RequestError", "input_fn", "model_fn", "output_fn", "predict_fn"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +33,12 @@ class Model:
 
 
 def model_fn(model_dir: str) -> Model:
-    """Load ``model.pt`` and ``metadata.json`` from ``model_dir``, onto a GPU where there is one."""
+    """Load ``model.pt`` and ``metadata.json`` from ``model_dir``, onto a GPU where there is one.
+
+    Raises:
+        ManifestError: A file there is not what was packaged; nothing was loaded.
+    """
+    verify(Path(model_dir))
     network, version = load(Path(model_dir), "cuda" if torch.cuda.is_available() else "cpu")
     return Model(version=version, network=network)
 

@@ -16,6 +16,7 @@ from channels import DataError, Example
 from hyperparameters import LOSSES, Hyperparameters
 from metrics import Metrics, measure, metric_lines
 from model_versions import example_digest
+from package import package
 from train import Metadata, main, train
 
 from tests.tiny_model import EXAMPLES
@@ -121,8 +122,9 @@ def test_code_changes_the_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_gives_probabilities_that_sum_to_one(tmp_path: Path, channel: Path, loss: str) -> None:
-    train_in(tmp_path, channel, Hyperparameters(loss=loss, max_features=500, regularization=0.01))
-    prediction = inference.predict_fn([text for text, _ in EXAMPLES], inference.model_fn(str(tmp_path)))
+    train_in(tmp_path / "model", channel, Hyperparameters(loss=loss, max_features=500, regularization=0.01))
+    package(tmp_path / "model", tmp_path / "packaged")
+    prediction = inference.predict_fn([text for text, _ in EXAMPLES], inference.model_fn(str(tmp_path / "packaged")))
     assert not isinstance(prediction, inference.RequestError)
     assert [result["label"] for result in prediction["results"]] == [label for _, label in EXAMPLES]
     for result in prediction["results"]:
@@ -211,8 +213,9 @@ def test_no_text_at_all_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_label_with_one_text_is_trained_with_every_loss(tmp_path: Path, loss: str) -> None:
     channel = write_channel(tmp_path / "train", (("a", "good"), ("b", "good"), ("c", "bad")))
-    assert train_in(tmp_path, channel, Hyperparameters(loss=loss)).labels == ("bad", "good")
-    prediction = inference.predict_fn(["b", "c"], inference.model_fn(str(tmp_path)))
+    assert train_in(tmp_path / "model", channel, Hyperparameters(loss=loss)).labels == ("bad", "good")
+    package(tmp_path / "model", tmp_path / "packaged")
+    prediction = inference.predict_fn(["b", "c"], inference.model_fn(str(tmp_path / "packaged")))
     assert not isinstance(prediction, inference.RequestError)
     assert [result["label"] for result in prediction["results"]] == ["good", "bad"]
 
