@@ -30,6 +30,28 @@ class Calls:
 
 
 @dataclass(frozen=True)
+class Messages:
+    """What the workflow's topic said since the queue was subscribed.
+
+    Args:
+        queue_url: The queue.
+    """
+
+    queue_url: str
+
+    def next(self, event: str, training_id: str, *, seconds: float = 120) -> dict[str, Any]:
+        """Wait for a training's message."""
+        sqs, deadline = boto3.client("sqs"), time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for message in sqs.receive_message(QueueUrl=self.queue_url, WaitTimeSeconds=1).get("Messages", []):
+                sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+                said: dict[str, Any] = json.loads(json.loads(message["Body"])["Message"])
+                if (said["event"], said["training_id"]) == (event, training_id):
+                    return said
+        raise AssertionError(f"no message {event} of {training_id}")
+
+
+@dataclass(frozen=True)
 class TrainingStack:
     """The deployed stack.
 
@@ -79,6 +101,28 @@ class TrainingStack:
             for event in page["events"]
             if "stateEnteredEventDetails" in event
         ]
+
+    @contextmanager
+    def messages(self) -> Iterator[Messages]:
+        """Subscribe a queue to the workflow's topic."""
+        sqs, sns, topic = boto3.client("sqs"), boto3.client("sns"), self.outputs["TrainingTopicArn"]
+        url = sqs.create_queue(QueueName="trainings")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        allowed = {
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+        subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)["SubscriptionArn"]
+        try:
+            yield Messages(url)
+        finally:
+            sns.unsubscribe(SubscriptionArn=subscription)
+            sqs.delete_queue(QueueUrl=url)
 
     @contextmanager
     def calling(self) -> Iterator[Calls]:

@@ -1,0 +1,238 @@
+"""Trainings: from a data set, over the API, to another model that answers the API."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import boto3
+import psutil
+import pytest
+
+from sm_client import ApiError, Training
+from sm_local import process
+from tests.local_aws import LocalAws
+from tests.tiny_model import train_tiny_model
+from tests.trainings.stack import TrainingStack, deploy_trainings
+
+DATA = Path(__file__).parents[2] / ".build/data"
+SMALL = {"ngram_max": 2, "max_features": 4_000, "regularization": 1.0}
+
+
+@pytest.fixture(scope="module")
+def first_version(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    directory = tmp_path_factory.mktemp("first-model")
+    return directory, train_tiny_model(directory)
+
+
+@pytest.fixture(scope="module")
+def stack(local_aws: LocalAws, first_version: tuple[Path, str]) -> TrainingStack:
+    return deploy_trainings(local_aws, first_version[0])
+
+
+def real_rows(count: int, *, skip: int = 0) -> list[dict[str, str]]:
+    """Return as many Chinese reviews as English mails."""
+    rows: list[dict[str, str]] = []
+    for name in ("reviews-zh", "mail-en"):
+        with (DATA / "train" / f"{name}.jsonl").open(encoding="utf-8") as lines:
+            for line in islice(lines, skip, skip + count // 2):
+                row = json.loads(line)
+                rows.append({"text": row["text"][:500], "label": row["label"]})
+    return rows
+
+
+def train(stack: TrainingStack, dataset: str, **request: Any) -> Training:
+    """Start a training over the API and wait until GET says that it has ended."""
+    client = stack.client
+    training = client.train(dataset, **{"hyperparameters": SMALL, "feedback": False, **request})
+    *_, ended = client.watch_training(training, timeout_s=240)
+    return ended
+
+
+@pytest.fixture(scope="module")
+def reviews(stack: TrainingStack) -> str:
+    stack.put("datasets/real/rows.jsonl", real_rows(1_200))
+    return "datasets/real/"
+
+
+def test_a_data_set_becomes_another_model_that_answers(
+    stack: TrainingStack, reviews: str, first_version: tuple[Path, str]
+) -> None:
+    assert stack.version() == first_version[1]
+
+    with stack.calling() as calls:
+        training = train(stack, reviews)
+
+    assert (training.status, training.outcome) == ("succeeded", "promoted"), training
+    assert calls.failures == []
+    assert set(calls.versions) == {first_version[1], training.model_version}
+    assert stack.version() == training.model_version
+    assert training.metrics is not None
+    assert training.in_service is not None
+    assert training.metrics["macro_f1"] > training.in_service["macro_f1"]
+    assert training.in_service["model_version"] == first_version[1]
+    assert training.dataset is not None
+    assert training.dataset["rows"] == 1_200
+
+    package = boto3.client("sagemaker").describe_model_package(ModelPackageName=training.model_package_arn)
+    facts = package["CustomerMetadataProperties"]
+    assert package["ModelApprovalStatus"] == "Approved"
+    assert facts["dataset_hash"] == training.dataset["dataset_hash"]
+    assert facts["hyperparameter:max_features"] == "4000"
+    assert float(facts["macro_f1"]) == pytest.approx(training.metrics["macro_f1"])
+
+    s3, bucket = boto3.client("s3"), stack.outputs["ArtifactBucketName"]
+    names = ("evaluation.json", "model-card.json", "confusion-matrix.svg", "metrics.json")
+    for name in names:
+        found = s3.get_object(Bucket=bucket, Key=f"{training.report}evaluation/{name}")["Body"].read()
+        assert found, name
+
+
+def test_a_model_that_is_not_better_is_not_promoted(stack: TrainingStack, reviews: str) -> None:
+    before = stack.version()
+
+    training = train(stack, reviews, hyperparameters={**SMALL, "max_features": 20}, margin=0.01)
+
+    assert (training.status, training.outcome) == ("succeeded", "not_promoted"), training
+    assert "macro-F1" in (training.reason or "")
+    assert stack.version() == before
+    package = boto3.client("sagemaker").describe_model_package(ModelPackageName=training.model_package_arn)
+    assert package["ModelApprovalStatus"] == "Rejected"
+
+
+def test_broken_rows_are_refused_by_their_numbers(stack: TrainingStack) -> None:
+    rows: list[dict[str, str]] = real_rows(60)
+    rows[6] = {"text": "no label"}
+    rows[40] = {"text": "  ", "label": "spam"}
+    stack.put("datasets/broken/rows.jsonl", rows)
+
+    training = train(stack, "datasets/broken/")
+
+    assert (training.status, training.state) == ("failed", "CombineParts"), training
+    assert training.error is not None
+    for words in ("datasets/broken/rows.jsonl", "7", "41"):
+        assert words in training.error.detail
+    assert boto3.client("sagemaker").list_training_jobs(NameContains=training.training_id)["TrainingJobSummaries"] == []
+
+
+def test_one_of_three_trials_is_killed_and_the_best_of_the_others_wins(
+    stack: TrainingStack, reviews: str, local_aws: LocalAws
+) -> None:
+    client = stack.client
+    slow = {"ngram_max": 10, "max_features": 2_000_000, "regularization": 0.0}
+    training = client.train(
+        reviews, hyperparameters=SMALL, trials=[{"max_features": 50}, slow, {}], feedback=False, margin=1.0
+    )
+
+    name = kill_training_job(local_aws, f"{training.training_id}-2")
+    *_, ended = client.watch_training(training, timeout_s=240)
+
+    assert (ended.status, ended.outcome) == ("succeeded", "not_promoted"), ended
+    assert ended.trials is not None
+    assert [bool(trial.get("error")) for trial in ended.trials] == [False, True, False]
+    jobs = boto3.client("sagemaker")
+    assert jobs.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] == "Failed"
+    package = jobs.describe_model_package(ModelPackageName=ended.model_package_arn)
+    assert package["CustomerMetadataProperties"]["training_job"].endswith("-3")
+
+
+def test_when_all_trials_fail_it_is_said_why(stack: TrainingStack, reviews: str) -> None:
+    training = train(stack, reviews, hyperparameters={"ngram_min": 3, "ngram_max": 2})
+
+    assert (training.status, training.state) == ("failed", "SelectTrial"), training
+    assert training.error is not None
+    assert "ngram_min is 3" in training.error.detail
+
+
+def test_two_instances_train_one_model(stack: TrainingStack, reviews: str) -> None:
+    training = train(stack, reviews, instance_count=2, margin=1.0)
+
+    assert training.status == "succeeded", training
+    single = train(stack, reviews, margin=1.0)
+    assert training.metrics is not None
+    assert single.metrics is not None
+    assert training.metrics["macro_f1"] == pytest.approx(single.metrics["macro_f1"], abs=0.005)
+
+
+def test_corrected_labels_are_trained_on(stack: TrainingStack, reviews: str) -> None:
+    answer = stack.client.classify(["明天再来看看这家店的新衣服"])
+    stack.client.correct(answer.request_id, 0, "good")
+
+    training = train(stack, reviews, feedback=True, margin=1.0)
+
+    assert training.dataset is not None
+    assert training.dataset["rows"] == 1_201
+
+
+def test_somebody_has_to_approve_where_that_is_asked_for(stack: TrainingStack, reviews: str) -> None:
+    with stack.messages() as messages:
+        training = stack.client.train(reviews, hyperparameters=SMALL, approval=True, margin=0.0, feedback=False, seed=5)
+        message = messages.next("approval_requested", training.training_id)
+        package_arn = message["model_package_arn"]
+        package = boto3.client("sagemaker").describe_model_package(ModelPackageName=package_arn)
+        assert package["ModelApprovalStatus"] == "PendingManualApproval"
+        boto3.client("stepfunctions").send_task_success(
+            taskToken=message["task_token"], output=json.dumps({"approved": False})
+        )
+        *_, ended = stack.client.watch_training(training, timeout_s=120)
+        assert messages.next("rejected", training.training_id)["model_package_arn"] == package_arn
+
+    assert (ended.status, ended.outcome) == ("succeeded", "rejected"), ended
+    package = boto3.client("sagemaker").describe_model_package(ModelPackageName=package_arn)
+    assert package["ModelApprovalStatus"] == "Rejected"
+
+
+def test_an_upload_starts_a_training(stack: TrainingStack) -> None:
+    stack.put("datasets/incoming/few.jsonl", [{"text": "only one", "label": "good"}])
+
+    arn = stack.outputs["TrainingStateMachineArn"]
+    deadline = time.monotonic() + 30
+    while True:
+        executions = boto3.client("stepfunctions").list_executions(stateMachineArn=arn)["executions"]
+        found = [each for each in executions if len(each["name"]) > 36]  # EventBridge's are longer
+        if found:
+            break
+        assert time.monotonic() < deadline, executions
+        time.sleep(0.5)
+    ended = stack.wait(found[0]["executionArn"])
+    assert json.loads(ended["input"])["dataset"] == "datasets/incoming/few.jsonl"
+    assert ended["error"] == "DatasetError"
+    looked_at = stack.client.training(found[0]["name"])
+    assert looked_at.status == "failed"
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        ({"hyperparameters": {"ngrams": 3}}, ["ngrams", "ngram_max", "loss"]),
+        ({"hyperparameters": {"ngram_max": 99}}, ["ngram_max", "10"]),
+        ({"instance_count": 9}, ["instance_count", "4"]),
+    ],
+)
+def test_a_wrong_request_is_refused_with_what_is_allowed(
+    stack: TrainingStack, reviews: str, request_: dict[str, Any], words: list[str]
+) -> None:
+    with pytest.raises(ApiError) as refusal:
+        stack.client.train(reviews, **request_)
+
+    assert refusal.value.status == 400
+    for word in words:
+        assert word in str(refusal.value)
+
+
+def kill_training_job(aws: LocalAws, suffix: str) -> str:
+    """Kill the process of the training job whose name ends so, as soon as there is one; return the job's name."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for running in process.owned_processes(aws.state):
+            with suppress(psutil.Error):
+                name = running.environ().get("TRAINING_JOB_NAME", "")
+                if name.endswith(suffix):
+                    running.kill()
+                    return name
+        time.sleep(0.05)
+    raise AssertionError(f"no process of a job {suffix}")
