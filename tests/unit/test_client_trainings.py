@@ -53,7 +53,7 @@ SUCCEEDED = {
     ],
     "report": "trainings/t1/",
 }
-FAILED = {
+FAILED: dict[str, Any] = {
     **STARTED,
     "status": "failed",
     "state": "CheckDataset",
@@ -143,7 +143,7 @@ def test_waiting_returns_a_training_that_succeeded_and_raises_for_others(client:
     api.answers = [(200, FAILED)]
     with pytest.raises(TrainingFailedError, match="training t1 failed: DatasetError: 3 rows broken") as failed:
         client.wait_training(Training(training_id="t1", status="running", request_id="r"))
-    assert failed.value.training.error == TrainingProblem(**FAILED["error"])
+    assert failed.value.training.error == TrainingProblem(code="DatasetError", detail=FAILED["error"]["detail"])
     api.answers = [(200, RUNNING)]
     with pytest.raises(TrainingRunningError, match=r"training t1 is still running \(Train\)"):
         client.wait_training("t1", timeout_s=0)
