@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, TypedDict, assert_never
 
-from aws_cdk import CfnOutput, Duration, Environment, Stack
+from aws_cdk import CfnOutput, Duration, Environment, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from sm_constructs._validation import Problems
@@ -27,6 +28,16 @@ from sm_constructs.training import PromotedModel, TrainingScript, TrainingWorkfl
 
 if TYPE_CHECKING:
     from sm_constructs.database import ResultDatabase
+
+
+class _Functions(TypedDict):
+    """What everything with functions in it has in common."""
+
+    log_retention: logs.RetentionDays
+    removal_policy: RemovalPolicy
+    vpc: ec2.IVpc | None
+    encryption_key: kms.IKey | None
+    lambda_platform: LambdaPlatform
 
 
 class TextClassification(Construct):
@@ -92,6 +103,10 @@ class TextClassification(Construct):
         problems.extend(f"lambda_platform: {problem}" for problem in platform.problems())
         model_problems = list(Container(data=model_data, framework=framework).problems(self))
         problems.extend(model_problems)
+        if list(problems) and not model_problems:  # to say with the rest what does not go together
+            problems.extend(
+                _together(stage.variant, Model(self, "Model", data=model_data, framework=framework, vpc=vpc))
+            )
         problems.raise_for(self)
 
         self.encryption_key: kms.IKey | None = encryption_key or self._own_key(stage)
@@ -103,6 +118,13 @@ class TextClassification(Construct):
             noncurrent_version_expiration=Duration.days(stage.noncurrent_version_days),
             access_log_expiration=Duration.days(stage.access_log_days),
         )
+        functions = _Functions(
+            log_retention=stage.log_retention,
+            removal_policy=stage.removal_policy,
+            vpc=vpc,
+            encryption_key=self.encryption_key,
+            lambda_platform=platform,
+        )
         promoted_model = None
         if training_script:
             promoted_model = PromotedModel(
@@ -110,10 +132,7 @@ class TextClassification(Construct):
                 "PromotedModel",
                 initial=model_data,
                 artifacts=self.artifacts,
-                log_retention=stage.log_retention,
-                vpc=vpc,
-                encryption_key=self.encryption_key,
-                lambda_platform=platform,
+                **functions,
             )
             model_data = promoted_model.data
         self.model = Model(self, "Model", data=model_data, framework=framework, vpc=vpc)
@@ -130,22 +149,14 @@ class TextClassification(Construct):
         self.preprocessor = TextPreprocessor(
             self,
             "Preprocessor",
-            log_retention=stage.log_retention,
-            removal_policy=stage.removal_policy,
-            vpc=vpc,
-            encryption_key=self.encryption_key,
-            lambda_platform=platform,
+            **functions,
         )
         self.dataset_annotation = DatasetAnnotation(
             self,
             "DatasetAnnotation",
             preprocessor=self.preprocessor,
             artifacts=self.artifacts,
-            log_retention=stage.log_retention,
-            removal_policy=stage.removal_policy,
-            vpc=vpc,
-            encryption_key=self.encryption_key,
-            lambda_platform=platform,
+            **functions,
         )
         self.database: ResultDatabase | None = self._database(stage, vpc, platform) if stage.result_database else None
         self.queue = ClassificationQueue(
@@ -155,11 +166,7 @@ class TextClassification(Construct):
             artifacts=self.artifacts,
             preprocessor=self.preprocessor,
             database=self.database,
-            log_retention=stage.log_retention,
-            removal_policy=stage.removal_policy,
-            vpc=vpc,
-            encryption_key=self.encryption_key,
-            lambda_platform=platform,
+            **functions,
         )
         self.training: TrainingWorkflow | None = None
         if training_script and promoted_model:
@@ -170,11 +177,7 @@ class TextClassification(Construct):
                 promoted_model=promoted_model,
                 endpoint=self.endpoint,
                 script=training_script,
-                log_retention=stage.log_retention,
-                removal_policy=stage.removal_policy,
-                vpc=vpc,
-                encryption_key=self.encryption_key,
-                lambda_platform=platform,
+                **functions,
             )
         self.api = ClassificationApi(
             self,
@@ -186,11 +189,7 @@ class TextClassification(Construct):
             stage_name=stage.name,
             throttling_rate_limit=stage.throttling_rate_limit,
             throttling_burst_limit=stage.throttling_burst_limit,
-            log_retention=stage.log_retention,
-            removal_policy=stage.removal_policy,
-            vpc=vpc,
-            encryption_key=self.encryption_key,
-            lambda_platform=platform,
+            **functions,
         )
         self.monitoring = self._monitoring(stage)
 
@@ -228,12 +227,13 @@ class TextClassification(Construct):
             monitoring.monitor_function(function, name=f"Annotate{language.capitalize()}")
         for name, function in self.dataset_annotation.functions.items():
             monitoring.monitor_function(function, name=f"Dataset{name}")
-        for name, function in self.training.functions.items() if self.training else ():
-            monitoring.monitor_function(function, name=f"Training{name.title().replace('_', '')}")
         for name, function in self.api.training_functions.items():
             monitoring.monitor_function(function, name=f"Training{name.capitalize()}")
         monitoring.monitor_endpoint(self.endpoint, thresholds=stage.endpoint_thresholds)
         monitoring.monitor_queue(self.queue, thresholds=stage.queue_thresholds)
+        if self.training:
+            monitoring.monitor_state_machine(self.training.state_machine, name="Training")
+            monitoring.monitor_state_machine(self.training.promotion.state_machine, name="Promotion")
         return monitoring
 
 

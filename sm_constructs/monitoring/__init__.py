@@ -8,6 +8,7 @@ from sm_constructs.monitoring.functions import FunctionThresholds
 from sm_constructs.monitoring.monitoring import Monitoring
 from sm_constructs.monitoring.queue import QueueThresholds
 from sm_constructs.monitoring.segment import Segment
+from sm_constructs.monitoring.state_machines import StateMachineThresholds
 from sm_constructs.monitoring.thresholds import Evaluation
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "Monitoring",
     "QueueThresholds",
     "Segment",
+    "StateMachineThresholds",
 ]

@@ -12,6 +12,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
 from sm_constructs._validation import Problems
@@ -21,6 +22,7 @@ from sm_constructs.monitoring.endpoint import EndpointThresholds, endpoint_segme
 from sm_constructs.monitoring.functions import FunctionThresholds, function_segment
 from sm_constructs.monitoring.queue import QueueThresholds, WatchedQueue, queue_segment
 from sm_constructs.monitoring.segment import Segment
+from sm_constructs.monitoring.state_machines import StateMachineThresholds, state_machine_segment
 from sm_constructs.monitoring.topic import alarm_topic, allow_alarms_to_publish
 
 if TYPE_CHECKING:
@@ -211,6 +213,36 @@ class Monitoring(Construct):
         )
         return self._add(
             name, queue_segment(scope, title=name, watched=watched, topic=self.topic, thresholds=thresholds)
+        )
+
+    def monitor_state_machine(
+        self,
+        state_machine: stepfunctions.IStateMachine,
+        *,
+        name: str,
+        thresholds: StateMachineThresholds | None = None,
+    ) -> Segment:
+        """Watch a state machine: executions that fail or time out.
+
+        Args:
+            state_machine: The state machine, such as a :class:`TrainingWorkflow`'s.
+            name: Construct id of the segment and its heading on the dashboard, such as ``"Training"``.
+            thresholds: When omitted: the defaults of :class:`StateMachineThresholds`.
+
+        Raises:
+            InvalidPropsError: With every threshold that makes no sense, and a name that is taken.
+        """
+        thresholds = thresholds or StateMachineThresholds()
+        scope = self._scope(name, thresholds.problems())
+        return self._add(
+            name,
+            state_machine_segment(
+                scope,
+                title=name,
+                state_machine_arn=state_machine.state_machine_arn,
+                topic=self.topic,
+                thresholds=thresholds,
+            ),
         )
 
     def _scope(self, name: str, found: Iterable[str]) -> Construct:

@@ -55,6 +55,7 @@ class PromotedModel(Construct):
         initial: The stack's own model: an archive, so none of many models, packages or files under a prefix.
         artifacts: Where promoted models lie, under ``models/``.
         log_retention: How long logs are kept. When omitted: one month.
+        removal_policy: What happens to the logs when the stack is deleted. When omitted: they are kept.
         vpc: The VPC that the function runs in, in its private subnets. When omitted: Lambda's own network.
         encryption_key: The KMS key for environment variables and logs. When omitted: keys that AWS manages.
         lambda_platform: Python version and architecture of the function. When omitted: Python 3.13 on arm64.
@@ -80,6 +81,7 @@ class PromotedModel(Construct):
         initial: ModelData,
         artifacts: ArtifactStore,
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
+        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
         vpc: ec2.IVpc | None = None,
         encryption_key: kms.IKey | None = None,
         lambda_platform: LambdaPlatform | None = None,
@@ -105,7 +107,7 @@ class PromotedModel(Construct):
         settings = FunctionSettings(
             memory_size_mb=256,
             log_retention=log_retention,
-            removal_policy=RemovalPolicy.DESTROY,
+            removal_policy=removal_policy,
             vpc=vpc,
             encryption_key=encryption_key,
             lambda_platform=platform,

@@ -146,10 +146,10 @@ class ModelPromotion(Construct):
             },
             timeout=_TIMEOUT,
         )
-        self._allow_describing(function)
+        self._allow_describing(function, describes_model=construct_id != "CleanUp")
         return function
 
-    def _allow_describing(self, function: lambda_.IFunction) -> None:
+    def _allow_describing(self, function: lambda_.IFunction, *, describes_model: bool) -> None:
         stack, prefix = Stack.of(self), self._promoted.name_prefix
         model = self._endpoint.model
         assert model is not None  # noqa: S101 - endpoint_problems
@@ -159,7 +159,8 @@ class ModelPromotion(Construct):
             ["sagemaker:DescribeEndpointConfig"],
             [self._endpoint.configuration_arn, named(stack, "endpoint-config", prefix)],
         )
-        allow(function, ["sagemaker:DescribeModel"], [model.model_arn, named(stack, "model", prefix)])
+        if describes_model:
+            allow(function, ["sagemaker:DescribeModel"], [model.model_arn, named(stack, "model", prefix)])
 
     def _states(self, plan: lambda_.IFunction, clean_up: lambda_.IFunction, poll_interval: Duration) -> State:
         def fallible(name: str, state: State, then: str) -> State:

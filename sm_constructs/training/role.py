@@ -39,9 +39,11 @@ def job_role(
     role = iam.Role(scope, "JobRole", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
     artifacts.trainings.grant_read_write(role)
     artifacts.models.grant_read_write(role)  # reads the one in service
-    for _ in initial_model.grant_read(role):
-        pass
-    code.grant_read(role)
+    for location in (initial_model, S3Location(bucket=code.bucket, key=code.s3_object_key)):
+        for _ in location.grant_read(role):
+            pass
+        # SageMaker lists what begins with an input's URL, though it is a single object.
+        allow(role, ["s3:ListBucket"], [location.bucket.bucket_arn], StringEquals={"s3:prefix": location.key})
     script.framework.image.grant_pull(scope, role)
     allow(role, ["ecr:GetAuthorizationToken"], ["*"])  # the action has no resources
     groups = [

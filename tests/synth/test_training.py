@@ -19,6 +19,7 @@ from sm_constructs import (
     InvalidPropsError,
     Model,
     ModelData,
+    Monitoring,
     PromotedModel,
     RealTime,
     Serverless,
@@ -26,6 +27,7 @@ from sm_constructs import (
     TrainingWorkflow,
 )
 from sm_constructs.endpoint import Canary, CapacitySize
+from sm_constructs.monitoring import StateMachineThresholds
 from tests.synth.templates import all_of, only, resources_of, statements
 
 pytestmark = pytest.mark.usefixtures("bundles")
@@ -388,3 +390,24 @@ def test_a_script_says_what_it_lacks(tmp_path: Path, stack: cdk.Stack) -> None:
         "script.distributed is 'somehow'",
     ):
         assert words in str(refusal.value)
+
+
+def test_executions_that_fail_or_take_too_long_are_alarming(stack: cdk.Stack) -> None:
+    workflow = trained(stack)
+
+    segment = Monitoring(stack, "Monitoring").monitor_state_machine(workflow.state_machine, name="Training")
+
+    assert set(segment.alarms) == {"Failed", "TimedOut"}
+    alarms = {each["Properties"]["MetricName"]: each["Properties"] for each in all_of(stack, "AWS::CloudWatch::Alarm")}
+    assert set(alarms) == {"ExecutionsFailed", "ExecutionsTimedOut"}
+    for alarm in alarms.values():
+        assert (alarm["Threshold"], alarm["EvaluationPeriods"], alarm["Period"]) == (1, 1, 300)
+        (dimension,) = alarm["Dimensions"]
+        assert dimension["Name"] == "StateMachineArn"
+
+
+def test_thresholds_that_make_no_sense_are_refused(stack: cdk.Stack) -> None:
+    with pytest.raises(InvalidPropsError, match=r"thresholds.failed is 0(.|\n)*thresholds.timed_out is 0"):
+        Monitoring(stack, "Monitoring").monitor_state_machine(
+            trained(stack).state_machine, name="T", thresholds=StateMachineThresholds(failed=0, timed_out=0)
+        )
