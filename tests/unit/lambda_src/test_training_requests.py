@@ -106,6 +106,7 @@ def test_a_body_that_is_no_object_is_refused(body: bytes, problem: str) -> None:
         (True, {"enum": [1, 2]}, "one of 1, 2"),
         ("a b", {"type": "string", "pattern": "^\\w+$"}, "a string that matches ^\\w+$ of at most 2,500 characters"),
         ([1], {}, "a single value"),
+        (float("inf"), {"type": "number"}, "a number"),
     ],
 )
 def test_schemas_say_what_is_allowed(value: object, schema: dict[str, Any], allowed: str) -> None:
