@@ -44,6 +44,13 @@ class PieceFindings(TypedDict):
     long_count: int
 
 
+class PartFindings(TypedDict):
+    """What is known of a part when it has been read; ``bytes`` are those of its rows."""
+
+    bytes: int
+    pieces: list[PieceFindings]
+
+
 @dataclass(kw_only=True, slots=True)
 class _Findings:
     piece: Piece
@@ -93,7 +100,7 @@ def check_part(part: DatasetPart, prefix: str, datasets: Datasets) -> dict[str, 
     Raises:
         GatewayError: An object cannot be read or written. All of it may be repeated.
     """
-    findings: list[PieceFindings] = []
+    findings = PartFindings(bytes=0, pieces=[])
     with datasets.create(rows_key(prefix, part["name"])) as write:
         for piece in part["pieces"]:
             found = _Findings(piece=piece)
@@ -108,12 +115,14 @@ def check_part(part: DatasetPart, prefix: str, datasets: Datasets) -> dict[str, 
                 if len(row.text) > MAX_CHARACTERS:
                     found.note(found.long, "long", number, len(row.text))
                 found.rows += 1
-                write(_line(_clean(row, number, piece)))
-            findings.append(found.document(rows))
+                line = _line(_clean(row, number, piece))
+                findings["bytes"] += len(line)
+                write(line)
+            findings["pieces"].append(found.document(rows))
     datasets.write(findings_key(prefix, part["name"]), json.dumps(findings, ensure_ascii=False).encode())
     return {
-        "rows": sum(each["rows"] for each in findings),
-        "broken": sum(each["broken_count"] + bool(each["problem"]) for each in findings),
+        "rows": sum(each["rows"] for each in findings["pieces"]),
+        "broken": sum(each["broken_count"] + bool(each["problem"]) for each in findings["pieces"]),
     }
 
 

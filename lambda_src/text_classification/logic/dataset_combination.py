@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from text_classification.gateways.datasets import Datasets
-from text_classification.logic.dataset_check import CleanRow, PieceFindings, findings_key, rows_key
+from text_classification.logic.dataset_check import CleanRow, PartFindings, findings_key, rows_key
 from text_classification.logic.dataset_classes import Classes, classes
 from text_classification.logic.dataset_parts import stream_lines
 from text_classification.logic.dataset_pieces import SPLITS, DatasetPart
@@ -52,7 +52,7 @@ class Combination:
             GatewayError: An object cannot be read or written. All of it may be repeated.
         """
         parts: list[DatasetPart] = json.loads(self._content(self.plan["parts"]))
-        table, findings = self._read(parts)
+        table, findings, sizes = self._read(parts)
         kept = classes(
             table.texts(),
             given=findings.given,
@@ -66,11 +66,11 @@ class Combination:
         self.datasets.write(key, json.dumps(report.document(dataset_hash), ensure_ascii=False, indent=1).encode())
         if problems := report.problems():
             raise DatasetError(f"{self.plan['dataset']} cannot be trained with: {'; '.join(problems)}. See {key}")
-        self._write(parts, self._places(kept, table.rows))
-        sizes = kept.sizes()
+        self._write(sizes, self._places(kept, table.rows))
+        splits = kept.sizes()
         return {
-            "rows": sum(sizes.values()),
-            **sizes,
+            "rows": sum(splits.values()),
+            **splits,
             "labels": {label: each.texts() for label, each in kept.by_label.items()},
             "duplicates": table.duplicates.count,
             "conflicts": table.conflicts.count,
@@ -78,17 +78,19 @@ class Combination:
             "report": key,
         }
 
-    def _read(self, parts: list[DatasetPart]) -> tuple[DatasetTable, Findings]:
-        table, findings = DatasetTable(), Findings()
+    def _read(self, parts: list[DatasetPart]) -> tuple[DatasetTable, Findings, dict[str, int]]:
+        """Return the rows, what was found, and how many bytes of rows each part has."""
+        table, findings, sizes = DatasetTable(), Findings(), dict[str, int]()
         before: Counter[str] = Counter()  # lines of each object in the pieces that have been read
         for part in parts:
-            pieces: list[PieceFindings] = json.loads(self._content(findings_key(self.plan["prefix"], part["name"])))
-            for row in self._rows(part):
+            found: PartFindings = json.loads(self._content(findings_key(self.plan["prefix"], part["name"])))
+            sizes[part["name"]] = found["bytes"]
+            for row in self._rows(part["name"], found["bytes"]):
                 table.add(row, before[row["key"]] + row["row"])
-            for piece in pieces:
+            for piece in found["pieces"]:
                 findings.add(piece, before[piece["key"]])
                 before[piece["key"]] += piece["lines"]
-        return table, findings
+        return table, findings, sizes
 
     def _places(self, kept: Classes, rows: int) -> array[int]:
         """Return where each row goes."""
@@ -105,21 +107,20 @@ class Combination:
                 places[text.row] = _TEST
         return places
 
-    def _write(self, parts: list[DatasetPart], places: array[int]) -> None:
+    def _write(self, sizes: Mapping[str, int], places: array[int]) -> None:
         prefix = self.plan["prefix"]
         keys = {number: f"{prefix}train/shard-{number:05}.jsonl" for number in range(self.plan["instance_count"])}
         keys |= {_VALIDATION: f"{prefix}validation/validation.jsonl", _TEST: f"{prefix}test/test.jsonl"}
         with ExitStack() as opened:
             write = {place: opened.enter_context(self.datasets.create(key)) for place, key in keys.items()}
-            rows = (row for part in parts for row in self._rows(part))
+            rows = (row for part, size in sizes.items() for row in self._rows(part, size))
             for place, row in zip(places, rows, strict=True):
                 if place != _DROPPED:
                     fields = {"text": row["text"], "label": row["label"], "language": row["language"]}
                     write[place](f"{json.dumps(fields, ensure_ascii=False)}\n".encode())
 
-    def _rows(self, part: DatasetPart) -> Iterator[CleanRow]:
-        key = rows_key(self.plan["prefix"], part["name"])
-        size = next((size for found, size in self.datasets.sizes(key) if found == key), 0)
+    def _rows(self, part: str, size: int) -> Iterator[CleanRow]:
+        key = rows_key(self.plan["prefix"], part)
         for line in stream_lines(size, lambda start, end: self.datasets.read(key, start, end)):
             yield json.loads(line)
 

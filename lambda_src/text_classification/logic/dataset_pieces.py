@@ -6,6 +6,7 @@ quotes. Many small objects, such as corrected labels, are one part.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypedDict
@@ -16,7 +17,10 @@ FEEDBACK_PREFIX = "datasets/feedback/"
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
-_MAX_PIECES = 400  # an item of a distributed map has 256 KB at most
+_MAX_PART_CHARACTERS = 200_000
+"""Of its description, in JSON; what a state machine hands on has 256 KB at most:
+https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+"""
 _MAX_NAMED = 20
 
 
@@ -83,14 +87,15 @@ def dataset_objects(
 def dataset_parts(pieces: Iterable[Piece], part_bytes: int) -> Iterator[DatasetPart]:
     """Yield parts of as many pieces as have so many bytes together."""
     gathered: list[Piece] = []
-    size = number = 0
+    size = characters = number = 0
     for piece in pieces:
-        piece_bytes = piece["end"] - piece["start"]
-        if gathered and (size + piece_bytes > part_bytes or len(gathered) == _MAX_PIECES):
+        piece_bytes, described = piece["end"] - piece["start"], len(json.dumps(piece))
+        if gathered and (size + piece_bytes > part_bytes or characters + described > _MAX_PART_CHARACTERS):
             yield DatasetPart(name=f"{number:06}", pieces=gathered)
-            gathered, size, number = [], 0, number + 1
+            gathered, size, characters, number = [], 0, 0, number + 1
         gathered.append(piece)
         size += piece_bytes
+        characters += described
     if gathered:
         yield DatasetPart(name=f"{number:06}", pieces=gathered)
 

@@ -126,11 +126,11 @@ def correct(request: FeedbackRequest, *, datasets: Datasets, jobs: JobTexts | No
 def _texts(request_id: str, datasets: Datasets, jobs: JobTexts | None) -> list[KnownText]:
     if not _REQUEST_ID.fullmatch(request_id):
         return []
+    if jobs and (found := jobs.of(request_id)):
+        return found
     content = datasets.content(_request_key(request_id))
-    if content is not None:
-        document: dict[str, Any] = json.loads(content)
-        return [KnownText(text=each["text"], language=each["language"]) for each in document["texts"]]
-    return jobs.of(request_id) if jobs else []
+    document: dict[str, Any] = json.loads(content) if content else {"texts": []}
+    return [KnownText(text=each["text"], language=each["language"]) for each in document["texts"]]
 
 
 def _request_key(request_id: str) -> str:

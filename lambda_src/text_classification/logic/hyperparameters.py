@@ -48,6 +48,29 @@ def hyperparameter_problems(values: Mapping[str, object], schemas: Mapping[str, 
             yield f"{where}.{name} is {shown(value)}: must be {allowed}"
 
 
+def range_problems(values: Mapping[str, object], schemas: Mapping[str, Schema]) -> Iterator[str]:
+    """Yield which ranges end before they begin: hyperparameters whose names end in ``_min`` and ``_max``.
+
+    JSON schema has no word for it, and a training job would only find out once it is paid for.
+
+    Args:
+        values: The hyperparameters of one trial, each allowed by its schema.
+        schemas: Those that the script knows, with their defaults.
+
+    >>> schemas = {"ngram_min": {"default": 1}, "ngram_max": {"default": 4}}
+    >>> list(range_problems({"ngram_min": 5}, schemas))
+    ['ngram_min is 5: must not be above ngram_max, which is 4']
+    """
+    for name in schemas:
+        other = f"{name.removesuffix('_min')}_max"
+        if not name.endswith("_min") or other not in schemas:
+            continue
+        low = values.get(name, schemas[name].get("default"))
+        high = values.get(other, schemas[other].get("default"))
+        if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
+            yield f"{name} is {shown(low)}: must not be above {other}, which is {shown(high)}"
+
+
 def as_strings(values: Mapping[str, object]) -> dict[str, str]:
     """Return hyperparameters as SageMaker passes them on: strings, which its toolkit reads as JSON where they are.
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError, from_json
 
-from text_classification.logic.hyperparameters import Schema, hyperparameter_problems
+from text_classification.logic.hyperparameters import Schema, hyperparameter_problems, range_problems
 from text_classification.logic.requests import InvalidRequestError, validated
 
 _TRAINING_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")  # EventBridge names executions after two UUIDs
@@ -160,6 +160,10 @@ def parse_training(document: object, rules: TrainingRules) -> TrainingRequest:
         against_rules = list(_problems(document, rules))
         problems += against_rules
         kinds += ["training_rules"] * bool(against_rules)
+    if request is not None and not problems:
+        found = (range_problems(trial, rules.hyperparameters) for trial in request.expanded_trials)
+        problems += dict.fromkeys(problem for trial in found for problem in trial)
+        kinds += ["training_rules"] * bool(problems)
     if request is None or problems:
         raise InvalidRequestError(problems, kinds=kinds)
     return request

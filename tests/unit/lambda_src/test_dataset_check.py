@@ -10,6 +10,7 @@ import pytest
 from text_classification.gateways import datasets as gateway
 from text_classification.gateways.datasets import S3Datasets
 from text_classification.logic.dataset_combination import DatasetError
+from text_classification.logic.dataset_pieces import dataset_objects, dataset_parts
 from text_classification.logic.requests import InvalidRequestError
 
 from tests.unit.lambda_src.training_world import World, json_lines, texts, world_in_memory
@@ -167,6 +168,24 @@ def test_duplicates_and_conflicts_are_left_out_and_named(world: World) -> None:
     ]
 
 
+def test_duplicates_in_later_parts_are_named_by_their_row_in_the_object(world: World) -> None:
+    world.put("datasets/d/a.jsonl", GOOD + "\n" + GOOD.splitlines()[0])
+    world.part_bytes = 100
+    world.check(world.plan())
+
+    (duplicate,) = world.document(REPORT)["duplicates"]["rows"]
+    assert (duplicate["row"], duplicate["first"]["row"]) == (22, 1)
+
+
+def test_a_part_keeps_to_what_a_state_machine_hands_on() -> None:
+    objects = [(f"datasets/feedback/{'很' * 300}{index}.jsonl", 10) for index in range(500)]
+    listed = list(dataset_parts(dataset_objects("datasets/d/", [], objects, 1_000_000).pieces, 1_000_000))
+
+    assert sum(len(part["pieces"]) for part in listed) == 500
+    assert len(listed) > 1
+    assert all(len(json.dumps(part)) < 220_000 for part in listed)
+
+
 def test_feedback_wins_over_the_data_set_unless_it_is_not_wanted(world: World) -> None:
     world.put("datasets/d/a.jsonl", GOOD)
     for index in range(3):
@@ -198,6 +217,19 @@ def test_a_label_that_only_a_mistaken_correction_has_ends_no_training(world: Wor
     assert world.document(REPORT)["warnings"] == [
         "label 'spamm' is left out: only corrections have it, 1 text, and at least 3 are needed"
     ]
+
+
+def test_other_objects_of_a_data_set_with_splits_are_for_training_and_leak_like_it(world: World) -> None:
+    world.put("datasets/d/a.jsonl", GOOD)
+    world.put("datasets/d/validation/a.jsonl", json_lines({"good number 3": "good", "spam number 3": "spam"}))
+    world.put("datasets/feedback/r-0.jsonl", json_lines({"spam number 3": "good"}))
+    combined = world.check(world.plan())
+
+    validation = world.rows("trainings/t-1/validation/validation.jsonl")
+    assert {row["text"]: row["label"] for row in validation} == {"good number 3": "good", "spam number 3": "good"}
+    report = world.document(REPORT)
+    assert [row["row"] for row in report["leakage"]["rows"]] == [1, 2]
+    assert (combined["train"], combined["test"]) == (16, 2)
 
 
 def test_given_splits_are_kept_and_leakage_is_removed_from_training(world: World) -> None:

@@ -12,7 +12,7 @@ from text_classification.logic.training_requests import TrainingRules, parse_tra
 
 from tests.unit.lambda_src.training_world import RULES, World, json_lines, texts, world_in_memory
 
-KNOWN = "the training script knows loss, ngram_max, regularization, seed, text_features"
+KNOWN = "the training script knows loss, ngram_max, ngram_min, regularization, seed, text_features"
 
 
 def refusal(**request: Any) -> list[str]:
@@ -91,6 +91,25 @@ def test_each_problem_is_told_in_words(request_fields: dict[str, Any], problem: 
 
 
 @pytest.mark.parametrize(
+    ("fields", "problems"),
+    [
+        ({"hyperparameters": {"ngram_min": 4}}, []),
+        ({"hyperparameters": {"ngram_min": 5}}, ["ngram_min is 5: must not be above ngram_max, which is 4"]),
+        ({"hyperparameters": {"ngram_min": 5}, "trials": [{"ngram_max": 6}, {"ngram_min": 1}]}, []),
+        (
+            {"hyperparameters": {"ngram_min": 3}, "trials": {"ngram_max": [2, 3]}},
+            ["ngram_min is 3: must not be above ngram_max, which is 2"],
+        ),
+    ],
+)
+def test_a_range_that_ends_before_it_begins_is_told_of_each_trial(fields: dict[str, Any], problems: list[str]) -> None:
+    if problems:
+        assert refusal(**fields) == problems
+    else:
+        parse_training({"dataset": "datasets/d/", **fields}, RULES)
+
+
+@pytest.mark.parametrize(
     ("body", "problem"), [(b"{", "the body is not JSON: "), (b"[]", "the body is a list: must be")]
 )
 def test_a_body_that_is_no_object_is_refused(body: bytes, problem: str) -> None:
@@ -106,6 +125,7 @@ def test_a_body_that_is_no_object_is_refused(body: bytes, problem: str) -> None:
         (True, {"enum": [1, 2]}, "one of 1, 2"),
         ("a b", {"type": "string", "pattern": "^\\w+$"}, "a string that matches ^\\w+$ of at most 2,500 characters"),
         ([1], {}, "a single value"),
+        (float("inf"), {"type": "number"}, "a number"),
     ],
 )
 def test_schemas_say_what_is_allowed(value: object, schema: dict[str, Any], allowed: str) -> None:

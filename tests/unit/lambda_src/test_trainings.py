@@ -129,8 +129,8 @@ def test_what_is_wrong_is_told_before_anything_is_started(start: Handler, event:
     response = start(asked(event, {"dataset": "datasets/d/", "hyperparameters": {"epochs": 3}}))
 
     assert problem_of(response, 400) == (
-        "hyperparameters.epochs is not known: the training script knows loss, ngram_max, regularization, seed, "
-        "text_features"
+        "hyperparameters.epochs is not known: the training script knows loss, ngram_max, ngram_min, "
+        "regularization, seed, text_features"
     )
     assert 'send a JSON object such as {"dataset": "datasets/reviews/"}' in problem_of(start(asked(event, "")), 400)
     assert aws.calls == []

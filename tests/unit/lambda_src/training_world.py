@@ -19,6 +19,7 @@ from text_classification.logic.training_requests import TrainingRules
 
 RULES = TrainingRules(
     hyperparameters={
+        "ngram_min": {"type": "integer", "minimum": 1, "maximum": 10, "default": 1},
         "ngram_max": {"type": "integer", "minimum": 1, "maximum": 10, "default": 4},
         "loss": {"type": "string", "enum": ["log_loss", "hinge", "squared_hinge"], "default": "squared_hinge"},
         "regularization": {
