@@ -7,7 +7,7 @@ import contextvars
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sm_local import patches
 from sm_local.clock import Clock
@@ -15,7 +15,9 @@ from sm_local.sagemaker import runtime, validation
 from sm_local.sagemaker.configs import EndpointConfigs
 from sm_local.sagemaker.endpoints import Endpoints
 from sm_local.sagemaker.errors import SageMakerError
-from sm_local.sagemaker.jobs import program
+from sm_local.sagemaker.jobs import program, transform
+from sm_local.sagemaker.jobs.processing import processing_jobs
+from sm_local.sagemaker.jobs.registry import Jobs
 from sm_local.sagemaker.jobs.training import training_jobs
 from sm_local.sagemaker.metrics import AlarmStates, MetricSink
 from sm_local.sagemaker.models import Models
@@ -46,7 +48,11 @@ class SageMaker:
         surroundings = Surroundings(state=state, clock=clock, metrics=metrics, alarms=alarms, models=self.models)
         self.endpoints = Endpoints(self.configs, surroundings)
         components = self.endpoints.components
-        self.training_jobs = training_jobs(state, metrics, clock)
+        self._jobs: dict[str, Jobs[Any]] = {
+            "Training": training_jobs(state, metrics, clock),
+            "Processing": processing_jobs(state),
+            "Transform": transform.transform_jobs(state, self.models, metrics, clock),
+        }
         self._callers = ThreadPoolExecutor(_MOST_CALLS, thread_name_prefix="sagemaker-call")
         self._operations: dict[str, Callable[[Parameters], Parameters]] = {
             "CreateModel": self.models.create,
@@ -69,11 +75,14 @@ class SageMaker:
             "DescribeInferenceComponent": components.describe,
             "DeleteInferenceComponent": components.delete,
             "ListInferenceComponents": components.list,
-            "CreateTrainingJob": self.training_jobs.create,
-            "DescribeTrainingJob": self.training_jobs.describe,
-            "StopTrainingJob": self.training_jobs.stop,
-            "ListTrainingJobs": self.training_jobs.list,
         }
+        for kind, jobs in self._jobs.items():
+            self._operations |= {
+                f"Create{kind}Job": jobs.create,
+                f"Describe{kind}Job": jobs.describe,
+                f"Stop{kind}Job": jobs.stop,
+                f"List{kind}Jobs": jobs.list,
+            }
 
     async def handle(
         self, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
@@ -107,8 +116,10 @@ class SageMaker:
 
     def shut_down(self) -> None:
         """Stop every model's and every job's process."""
-        self.training_jobs.shut_down()
+        for jobs in self._jobs.values():
+            jobs.shut_down()
         program.kill_all()
+        transform.stop_all()
         self.endpoints.shut_down()
         self._callers.shutdown(wait=False, cancel_futures=True)
 

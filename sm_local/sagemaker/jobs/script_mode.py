@@ -19,10 +19,10 @@ from botocore.exceptions import ClientError
 
 from sm_local.sagemaker.archive import unpack
 from sm_local.sagemaker.jobs.job import JobFailedError
+from sm_local.sagemaker.jobs.paths import OPT_ML, local
 from sm_local.sagemaker.model_data import S3Location
 from sm_local.sagemaker.role import AssumedRole
 
-OPT_ML = "/opt/ml"
 _TOOLKIT = "sagemaker_"
 
 
@@ -64,12 +64,8 @@ class Host:
         return "lo0" if sys.platform == "darwin" else "lo"
 
     def local(self, value: str) -> str:
-        """Return a text with this host's directory for ``/opt/ml``.
-
-        >>> Host(name="a", names=["a"], directory=Path("/state/a"), instance_type="x").local("/opt/ml/model")
-        '/state/a/model'
-        """
-        return value.replace(f"{OPT_ML}/", f"{self.directory}/") if f"{OPT_ML}/" in value else value
+        """Return a text with this host's directory for ``/opt/ml``."""
+        return local(value, {OPT_ML: self.directory})
 
     def channel(self, name: str) -> Path:
         """Return where a channel's data are."""

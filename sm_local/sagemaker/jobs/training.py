@@ -12,13 +12,13 @@ from functools import partial
 from pathlib import Path
 
 from sm_local.clock import Clock
-from sm_local.sagemaker.errors import SageMakerError
 from sm_local.sagemaker.jobs.job import FAILURE_REASON_CHARACTERS, JobFailedError
 from sm_local.sagemaker.jobs.program import Program, environment
 from sm_local.sagemaker.jobs.registry import Jobs
 from sm_local.sagemaker.jobs.script_mode import Host, Script
 from sm_local.sagemaker.jobs.training_job import TrainingJob
 from sm_local.sagemaker.jobs.transfer import Mirror, download, objects, upload_archive
+from sm_local.sagemaker.jobs.work import carry_out
 from sm_local.sagemaker.log_writer import LogWriter, log_writer
 from sm_local.sagemaker.metrics import MetricSink
 from sm_local.sagemaker.model_data import S3Location
@@ -99,25 +99,14 @@ class Training:
 
     def run(self) -> None:
         """Do all of it; the job says how it went."""
-        job = self._job
-        job.begin()
-        try:
-            outcome = self._train()
-            if outcome == "Completed":
-                job.end("Completed")
-                return
-            if outcome != "Stopped":
-                job.enter(outcome)
-            job.end("Stopped")
-        except JobFailedError as error:
-            job.end("Failed", str(error))
-        except SageMakerError as error:
-            job.end("Failed", f"ClientError: {error.message}")
-        except Exception as error:
-            job.end("Failed", f"InternalServerError: the local SageMaker failed: {error!r}")
-            raise
-        finally:
-            shutil.rmtree(self._directory, ignore_errors=True)
+        carry_out(self._job, self._directory, self._work)
+
+    def _work(self) -> str:
+        outcome = self._train()
+        if outcome in ("Completed", "Stopped"):
+            return outcome
+        self._job.enter(outcome)
+        return "Stopped"
 
     def _train(self) -> str:
         """Return ``Completed``, ``Stopped`` or the limit that was reached."""

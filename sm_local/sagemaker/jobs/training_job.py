@@ -11,7 +11,7 @@ from sm_local.clock import Clock
 from sm_local.sagemaker.errors import SageMakerError, invalid
 from sm_local.sagemaker.jobs.job import ENDED, Job
 from sm_local.sagemaker.jobs.metric_definitions import PrintedMetrics
-from sm_local.sagemaker.jobs.script_mode import OPT_ML
+from sm_local.sagemaker.jobs.paths import OPT_ML
 from sm_local.sagemaker.metrics import MetricSink
 from sm_local.sagemaker.registry import Parameters
 from sm_local.sagemaker.role import AssumedRole
