@@ -21,6 +21,7 @@ from sm_local.sagemaker.jobs.registry import Jobs
 from sm_local.sagemaker.jobs.training import training_jobs
 from sm_local.sagemaker.metrics import AlarmStates, MetricSink
 from sm_local.sagemaker.models import Models
+from sm_local.sagemaker.packages import ModelPackages
 from sm_local.sagemaker.registry import Parameters
 from sm_local.sagemaker.surroundings import Surroundings
 from sm_local.state import StateDirectory
@@ -43,7 +44,8 @@ class SageMaker:
     """
 
     def __init__(self, state: StateDirectory, *, clock: Clock, metrics: MetricSink, alarms: AlarmStates) -> None:
-        self.models = Models(lambda name: _moto("DescribeModelPackage", {"ModelPackageName": name}))
+        packages = ModelPackages()
+        self.models = Models(lambda name: packages.describe({"ModelPackageName": name}))
         self.configs = EndpointConfigs(self.models)
         surroundings = Surroundings(state=state, clock=clock, metrics=metrics, alarms=alarms, models=self.models)
         self.endpoints = Endpoints(self.configs, surroundings)
@@ -75,6 +77,15 @@ class SageMaker:
             "DescribeInferenceComponent": components.describe,
             "DeleteInferenceComponent": components.delete,
             "ListInferenceComponents": components.list,
+            "CreateModelPackageGroup": packages.create_group,
+            "DescribeModelPackageGroup": packages.describe_group,
+            "DeleteModelPackageGroup": packages.delete_group,
+            "ListModelPackageGroups": packages.list_groups,
+            "CreateModelPackage": packages.create,
+            "DescribeModelPackage": packages.describe,
+            "UpdateModelPackage": packages.update,
+            "DeleteModelPackage": packages.delete,
+            "ListModelPackages": packages.list,
         }
         for kind, jobs in self._jobs.items():
             self._operations |= {
