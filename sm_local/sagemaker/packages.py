@@ -8,9 +8,8 @@ from __future__ import annotations
 import threading
 import time
 
-from sm_local import patches
+from sm_local.sagemaker import events
 from sm_local.sagemaker.errors import SageMakerError, invalid
-from sm_local.sagemaker.jobs.job import in_milliseconds
 from sm_local.sagemaker.registry import Parameters, Registry
 
 _UPDATED = (
@@ -198,12 +197,6 @@ def _page(
 
 
 def _tell(package: Parameters, updated: list[str]) -> None:
-    """https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html#eventbridge-model-package."""
     members = (*_SUMMARY, "CustomerMetadataProperties", "InferenceSpecification", "ModelMetrics", "ApprovalDescription")
-    detail = in_milliseconds({name: package[name] for name in members if name in package})
-    patches.put_event(
-        "aws.sagemaker",
-        "SageMaker Model Package State Change",
-        {**detail, "UpdatedModelPackageFields": updated},
-        [package["ModelPackageArn"]],
-    )
+    detail = {name: package[name] for name in members if name in package}
+    events.tell("Model Package", {**detail, "UpdatedModelPackageFields": updated}, package["ModelPackageArn"])

@@ -24,6 +24,7 @@ from sm_local.sagemaker.models import Models
 from sm_local.sagemaker.packages import ModelPackages
 from sm_local.sagemaker.registry import Parameters
 from sm_local.sagemaker.surroundings import Surroundings
+from sm_local.sagemaker.tags import Tags
 from sm_local.state import StateDirectory
 
 _JSON = {"Content-Type": "application/x-amz-json-1.1"}
@@ -50,6 +51,7 @@ class SageMaker:
         surroundings = Surroundings(state=state, clock=clock, metrics=metrics, alarms=alarms, models=self.models)
         self.endpoints = Endpoints(self.configs, surroundings)
         components = self.endpoints.components
+        self._tags = Tags()
         self._jobs: dict[str, Jobs[Any]] = {
             "Training": training_jobs(state, metrics, clock),
             "Processing": processing_jobs(state),
@@ -77,6 +79,9 @@ class SageMaker:
             "DescribeInferenceComponent": components.describe,
             "DeleteInferenceComponent": components.delete,
             "ListInferenceComponents": components.list,
+            "AddTags": self._tags.add,
+            "DeleteTags": self._tags.delete,
+            "ListTags": self._tags.list,
             "CreateModelPackageGroup": packages.create_group,
             "DescribeModelPackageGroup": packages.describe_group,
             "DeleteModelPackageGroup": packages.delete_group,
@@ -122,7 +127,10 @@ class SageMaker:
         """
         if own := self._operations.get(operation):
             validation.check(operation, parameters)
-            return own(parameters)
+            answer = own(parameters)
+            if operation.startswith("Create"):
+                self._tags.keep(answer, parameters)
+            return answer
         return _moto(operation, parameters)
 
     def shut_down(self) -> None:

@@ -27,6 +27,7 @@ WRITE = {"Action": ["s3:PutObject"]}
 RULES = {"Action": ["events:PutTargets", "events:PutRule", "events:DescribeRule"]}
 TRAIN = {"Action": [f"sagemaker:{action}TrainingJob" for action in ("Create", "Describe", "Stop")]}
 TAG, PASS = {"Action": "sagemaker:AddTags"}, {"Action": "iam:PassRole"}
+MIME = ["application/json"]
 ENDED = ("Completed", "Failed", "Stopped")
 
 FAILING = """
@@ -490,3 +491,184 @@ def pids_of(directory: Path) -> Iterator[int]:
                 yield int(entry.name)
         except OSError:
             continue
+
+
+def test_a_state_machine_calls_aws_with_its_role(account: Jobs) -> None:
+    group, key = f"group-{uuid4().hex[:12]}", f"parameters/{uuid4().hex[:12]}"
+    account.sagemaker.create_model_package_group(ModelPackageGroupName=group)
+    package = {"Containers": [{"Image": IMAGE}], "SupportedContentTypes": MIME, "SupportedResponseMIMETypes": MIME}
+    states = {
+        "Register": task(
+            "aws-sdk:sagemaker:createModelPackage",
+            {
+                "ModelPackageGroupName": group,
+                "InferenceSpecification": package,
+                "CustomerMetadataProperties": {"data_set": "abc"},
+            },
+            Next="Describe",
+        ),
+        "Describe": task(
+            "aws-sdk:sagemaker:describeModelPackage",
+            {"ModelPackageName": "{% $states.input.ModelPackageArn %}"},
+            Assign={"package": "{% $states.result %}"},
+            Next="Remember",
+        ),
+        "Remember": task(
+            "aws-sdk:ssm:putParameter",
+            {"Name": f"/{key}", "Value": "{% $package.ModelPackageArn %}", "Type": "String", "Overwrite": True},
+            Next="Recall",
+        ),
+        "Recall": task("aws-sdk:ssm:getParameter", {"Name": f"/{key}"}, Next="Write"),
+        "Write": task(
+            "aws-sdk:s3:putObject",
+            {"Bucket": account.bucket, "Key": key, "Body": {"value": "{% $states.input.Parameter.Value %}"}},
+            Next="Read",
+        ),
+        "Read": task(
+            "aws-sdk:s3:getObject",
+            {"Bucket": account.bucket, "Key": key},
+            Output="{% {'body': $parse($states.result.Body), 'package': $package} %}",
+        ),
+    }
+    for name in list(states)[:-1]:
+        del states[name]["End"]
+    register = {"Action": ["sagemaker:CreateModelPackage", "sagemaker:DescribeModelPackage"]}
+    remember = {
+        "Action": ["ssm:PutParameter", "ssm:GetParameter"],
+        "Resource": f"arn:aws:ssm:us-east-1:000000000000:parameter/{key}",
+    }
+
+    execution = account.run(states, register, remember, READ, WRITE)
+
+    assert execution["status"] == "SUCCEEDED", execution.get("cause")
+    output = json.loads(execution["output"])
+    assert output["body"]["value"] == output["package"]["ModelPackageArn"]
+    assert output["package"]["ModelPackageVersion"] == 1
+    assert output["package"]["CustomerMetadataProperties"] == {"data_set": "abc"}
+    assert output["package"]["CreationTime"].endswith("Z")
+    for allowed, error, missing in (
+        ((remember, READ, WRITE), "SageMaker.SageMakerException", "sagemaker:CreateModelPackage"),
+        ((register, READ, WRITE), "Ssm.SsmException", "ssm:PutParameter"),
+        ((register, remember, READ), "S3.S3Exception", "s3:PutObject"),
+    ):
+        refused = account.run(states, *allowed)
+        assert (refused["status"], refused["error"]) == ("FAILED", error)
+        assert missing in refused["cause"]
+
+
+def test_a_state_machine_makes_an_endpoint(account: Jobs) -> None:
+    name = f"made-{uuid4().hex[:12]}"
+    container = account.container(GREETING="made by a state machine")
+    variant = account.variant(name)
+    states = {
+        "Model": task(
+            "sagemaker:createModel",
+            {
+                "ModelName": name,
+                "PrimaryContainer": container,
+                "ExecutionRoleArn": account.role(READ, PULL, LOG),
+            },
+            Next="Config",
+        ),
+        "Config": task(
+            "sagemaker:createEndpointConfig",
+            {"EndpointConfigName": name, "ProductionVariants": [variant]},
+            Next="Endpoint",
+        ),
+        "Endpoint": task("sagemaker:createEndpoint", {"EndpointName": name, "EndpointConfigName": name}),
+    }
+    for state in ("Model", "Config"):
+        del states[state]["End"]
+    create = {"Action": ["sagemaker:CreateModel", "sagemaker:CreateEndpointConfig", "sagemaker:CreateEndpoint"]}
+
+    execution = account.run(states, create, TAG, PASS)
+
+    assert execution["status"] == "SUCCEEDED", execution.get("cause")
+    assert json.loads(execution["output"])["EndpointArn"].endswith(f":endpoint/{name}")
+    account.wait(name)
+    assert account.invoke(name)["greeting"] == "made by a state machine"
+    again = account.run(states, create, TAG, PASS)
+    assert (again["status"], again["error"]) == ("FAILED", "SageMaker.AmazonSageMakerException")
+    assert "Cannot create already existing model" in again["cause"]
+    refused = account.run({"Endpoint": states["Endpoint"]}, {"Action": "sagemaker:CreateModel"}, TAG)
+    assert "sagemaker:CreateEndpoint" in refused["cause"]
+
+
+def test_a_transform_job_whose_retries_are_used_up_fails(account: Jobs, local_aws: LocalAws) -> None:
+    request = transform(
+        account, {"a.jsonl": lines(*"abc", sleep=3)}, ModelClientConfig={"InvocationsMaxRetries": 0}
+    )  # fmt: skip
+    account.sagemaker.create_transform_job(**request)
+    directory = local_aws.state.jobs / "transform" / request["TransformJobName"]
+    eventually(lambda: sum(1 for _ in pids_of(directory)) >= 4)
+    time.sleep(1)
+    for pid in pids_of(directory):
+        os.kill(pid, signal.SIGKILL)
+
+    def ended() -> dict[str, Any] | None:
+        found: dict[str, Any] = account.sagemaker.describe_transform_job(TransformJobName=request["TransformJobName"])
+        return found if found["TransformJobStatus"] in ENDED else None
+
+    assert eventually(ended, 60)["TransformJobStatus"] == "Failed"
+    assert outputs(account, request["TransformJobName"]) == {}
+
+
+def test_jobs_that_take_too_long_and_are_stopped_keep_what_they_made(account: Jobs) -> None:
+    script = """
+import os, pathlib, signal, sys, time
+def end(*_): pathlib.Path(os.environ["SM_MODEL_DIR"], "best").touch(); sys.exit(1)
+signal.signal(signal.SIGTERM, end)
+time.sleep(60)
+"""
+    request = account.training(script, StoppingCondition={"MaxRuntimeInSeconds": 2})
+    described = account.trained(account.train(request))
+
+    assert (described["TrainingJobStatus"], described["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+    assert list(account.files(described["ModelArtifacts"]["S3ModelArtifacts"])) == ["best"]
+    statuses = [one["Status"] for one in described["SecondaryStatusTransitions"]]
+    assert statuses == ["Starting", "Downloading", "Training", "Stopping", "Uploading", "MaxRuntimeExceeded"]
+
+
+def test_a_killed_process_fails_a_job_that_is_not_on_spot_instances(account: Jobs, local_aws: LocalAws) -> None:
+    name = account.train(account.training("import time; time.sleep(60)"))
+    directory = local_aws.state.jobs / "training" / name
+    eventually(lambda: next(pids_of(directory), None))
+    for pid in pids_of(directory):
+        os.kill(pid, signal.SIGKILL)
+
+    described = account.trained(name)
+    assert described["TrainingJobStatus"] == "Failed"
+    assert described["FailureReason"].endswith("exit code: 137")
+
+
+def test_an_isolated_job_has_no_credentials_and_code_from_its_channel(account: Jobs) -> None:
+    script = """
+import os
+assert "AWS_ACCESS_KEY_ID" not in os.environ
+print("validation:macro_f1=0.75")
+"""
+    described = account.trained(account.train(account.training(script, EnableNetworkIsolation=True)))
+    assert described["TrainingJobStatus"] == "Completed", described.get("FailureReason")
+    assert described["FinalMetricDataList"][0]["Value"] == 0.75
+
+
+def test_a_change_of_a_jobs_status_is_an_event(account: Jobs) -> None:
+    events, sqs = account.session.client("events"), account.session.client("sqs")
+    name = f"status-{uuid4().hex[:12]}"
+    queue = sqs.create_queue(QueueName=name)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    request = account.training("")
+    pattern = {
+        "source": ["aws.sagemaker"],
+        "detail-type": ["SageMaker Training Job State Change"],
+        "detail": {"TrainingJobName": [request["TrainingJobName"]], "TrainingJobStatus": ["Completed"]},
+    }
+    events.put_rule(Name=name, EventPattern=json.dumps(pattern))
+    events.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": arn}])
+
+    account.train(request)
+
+    (message,) = eventually(lambda: sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages"))
+    detail = json.loads(message["Body"])["detail"]
+    assert detail["SecondaryStatus"] == "Completed"
+    assert detail["TrainingEndTime"] > 1_700_000_000_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -95,7 +95,6 @@ class TrainingJob(Job):
         arn: The job's ARN.
         sink: Where metrics go.
         clock: Tells when a warm pool is gone.
-        reused: Takes a warm pool for the job and tells whether there was one.
 
     Raises:
         SageMakerError: SageMaker or the local AWS refuses it.
@@ -108,7 +107,6 @@ class TrainingJob(Job):
         *,
         sink: MetricSink,
         clock: Clock,
-        reused: Callable[[TrainingJob], bool] = lambda _job: False,
     ) -> None:
         super().__init__("Training", parameters, arn, lambda job: job.description)
         check(parameters)
@@ -124,7 +122,6 @@ class TrainingJob(Job):
         self._clock = clock
         self._transitions: list[Parameters] = []
         self._note("Starting")
-        self._reuses = reused(self)
 
     @property
     def instances(self) -> int:
