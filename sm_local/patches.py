@@ -1061,6 +1061,107 @@ def add_integrations(handlers: Mapping[str, Callable[[str, Any], Any]]) -> None:
     stepfunctions._SERVICE_DISPATCH.update(handlers)
 
 
+def run_parallel_states_in_jsonata() -> None:
+    """MiniStack's parallel states know JSONPath only: evaluate Arguments, Output and Assign."""
+    from ministack.services import stepfunctions
+
+    run = stepfunctions._run_parallel_branches
+
+    def run_in_either(state: dict[str, Any], raw_input: Any, execution: Any, ctx: dict[str, Any]) -> Any:
+        if stepfunctions._state_query_language(state, ctx) != "JSONata":
+            return run(state, raw_input, execution, ctx)
+        arguments = stepfunctions._apply_jsonata_arguments(state, raw_input, ctx)
+        result, following = run(state, arguments, execution, ctx)
+        return _jsonata_output(state, raw_input, ctx, result), following
+
+    stepfunctions._run_parallel_branches = run_in_either
+
+
+def _jsonata_output(state: dict[str, Any], raw_input: Any, ctx: dict[str, Any], result: Any) -> Any:
+    from ministack.services import stepfunctions
+
+    output = stepfunctions._apply_jsonata_output(state, raw_input, ctx, result=result, default=result)
+    stepfunctions._apply_state_assign(state, raw_input, ctx, result=result)
+    return output
+
+
+def complete_distributed_maps(
+    check: Callable[[Mapping[str, Any], Mapping[str, Any], Execution], None],
+    write_results: Callable[[Mapping[str, Any], list[Any], str, Execution], Any],
+) -> None:
+    """MiniStack's distributed maps know JSONPath only, no batches, and no results in S3; they read what they like.
+
+    Items, the children's inputs, results and output are made here, and MiniStack runs the children.
+
+    Args:
+        check: Raises when the state machine's role may not read the items, of an ItemReader and its arguments.
+        write_results: Carries out a ResultWriter's arguments.
+    """
+    from ministack.services import stepfunctions
+
+    run = stepfunctions._run_distributed_map
+    numbers = ("MaxConcurrency", "ToleratedFailureCount", "ToleratedFailurePercentage")
+
+    def run_complete(
+        state: dict[str, Any], raw_input: Any, effective: Any, iterator: Any, execution: Any, ctx: dict[str, Any]
+    ) -> Any:
+        jsonata = stepfunctions._state_query_language(state, ctx) == "JSONata"
+
+        def evaluated(value: Any, context: dict[str, Any] = ctx) -> Any:
+            if jsonata:
+                return stepfunctions._apply_jsonata_template(value, raw_input, context)
+            return stepfunctions._resolve_params_obj(value, effective, context)
+
+        def arguments_of(field: dict[str, Any]) -> Any:
+            return evaluated(field.get("Arguments") or field.get("Parameters") or {})
+
+        known = _execution.get(None)
+        reader = state.get("ItemReader") or {}
+        arguments = arguments_of(reader)
+        if known is not None:
+            check(reader, arguments, known)
+        if reader:
+            config = evaluated(reader.get("ReaderConfig") or {}) if jsonata else reader.get("ReaderConfig")
+            whole = {**reader, "Parameters": arguments, "ReaderConfig": config}
+            items = stepfunctions._read_map_items(whole, effective, ctx)
+        elif jsonata:
+            items = evaluated(state["Items"]) if "Items" in state else effective
+        else:
+            items = stepfunctions._resolve_path_or_ctx(state.get("ItemsPath", "$"), effective, ctx)
+        items = items if isinstance(items, list) else [items]
+        if selector := state.get("ItemSelector") or state.get("Parameters"):
+            items = [
+                evaluated(selector, {**ctx, "Map": {"Item": {"Index": index, "Value": item}}})
+                for index, item in enumerate(items)
+            ]
+        if batcher := state.get("ItemBatcher"):
+            items = _batches(items, evaluated(batcher))
+        children = {name: evaluated(state[name]) for name in numbers if name in state}
+        result, _following = run({**children, "End": True}, items, items, iterator, execution, ctx)
+        if (writer := arguments_of(state.get("ResultWriter") or {})) and known is not None:
+            runs = stepfunctions._map_runs.items()
+            map_run = [arn for arn, run in runs if run["executionArn"] == execution["executionArn"]][-1]
+            result = write_results(writer, result, map_run, known)
+        if jsonata:
+            return _jsonata_output(state, raw_input, ctx, result), stepfunctions._next_or_end(state)
+        selected = stepfunctions._apply_result_selector(state, result)
+        output = stepfunctions._apply_result_path(state, raw_input, selected)
+        return stepfunctions._apply_output_path(state, output, ctx), stepfunctions._next_or_end(state)
+
+    stepfunctions._run_distributed_map = run_complete
+
+
+def _batches(items: list[Any], batcher: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the inputs of children that get several items each.
+
+    >>> _batches([1, 2, 3], {"MaxItemsPerBatch": 2, "BatchInput": {"by": "id"}})
+    [{'BatchInput': {'by': 'id'}, 'Items': [1, 2]}, {'BatchInput': {'by': 'id'}, 'Items': [3]}]
+    """
+    size = int(batcher.get("MaxItemsPerBatch") or len(items) or 1)
+    same = {"BatchInput": batcher["BatchInput"]} if "BatchInput" in batcher else {}
+    return [{**same, "Items": items[first : first + size]} for first in range(0, len(items), size)]
+
+
 def name_exceptions_of_functions() -> None:
     """MiniStack calls every exception of a Lambda function ``Runtime.HandlerError``: name it, as Lambda does.
 
@@ -1125,7 +1226,7 @@ def apply(
     from importlib.metadata import version
 
     from sm_local.message_moves import MessageMoves
-    from sm_local.workflows import permissions, sagemaker_tasks
+    from sm_local.workflows import permissions, result_writer, sagemaker_tasks
 
     if (found := version("ministack")) != MINISTACK_VERSION:
         raise RuntimeError(f"sm_local patches ministack {MINISTACK_VERSION}, found {found}: run `make setup`")
@@ -1156,4 +1257,6 @@ def apply(
     authorize_tasks(permissions.check)
     stop_tasks_that_time_out()
     add_integrations(sagemaker_tasks.handlers())
+    run_parallel_states_in_jsonata()
+    complete_distributed_maps(permissions.check_map, result_writer.write_results)
     name_exceptions_of_functions()

@@ -7,7 +7,7 @@ import contextvars
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sm_local import patches
 from sm_local.clock import Clock
@@ -15,12 +15,16 @@ from sm_local.sagemaker import runtime, validation
 from sm_local.sagemaker.configs import EndpointConfigs
 from sm_local.sagemaker.endpoints import Endpoints
 from sm_local.sagemaker.errors import SageMakerError
-from sm_local.sagemaker.jobs import program
+from sm_local.sagemaker.jobs import program, transform
+from sm_local.sagemaker.jobs.processing import processing_jobs
+from sm_local.sagemaker.jobs.registry import Jobs
 from sm_local.sagemaker.jobs.training import training_jobs
 from sm_local.sagemaker.metrics import AlarmStates, MetricSink
 from sm_local.sagemaker.models import Models
+from sm_local.sagemaker.packages import ModelPackages
 from sm_local.sagemaker.registry import Parameters
 from sm_local.sagemaker.surroundings import Surroundings
+from sm_local.sagemaker.tags import Tags
 from sm_local.state import StateDirectory
 
 _JSON = {"Content-Type": "application/x-amz-json-1.1"}
@@ -41,12 +45,18 @@ class SageMaker:
     """
 
     def __init__(self, state: StateDirectory, *, clock: Clock, metrics: MetricSink, alarms: AlarmStates) -> None:
-        self.models = Models(lambda name: _moto("DescribeModelPackage", {"ModelPackageName": name}))
+        packages = ModelPackages()
+        self.models = Models(lambda name: packages.describe({"ModelPackageName": name}))
         self.configs = EndpointConfigs(self.models)
         surroundings = Surroundings(state=state, clock=clock, metrics=metrics, alarms=alarms, models=self.models)
         self.endpoints = Endpoints(self.configs, surroundings)
         components = self.endpoints.components
-        self.training_jobs = training_jobs(state, metrics, clock)
+        self._tags = Tags()
+        self._jobs: dict[str, Jobs[Any]] = {
+            "Training": training_jobs(state, metrics, clock),
+            "Processing": processing_jobs(state),
+            "Transform": transform.transform_jobs(state, self.models, metrics, clock),
+        }
         self._callers = ThreadPoolExecutor(_MOST_CALLS, thread_name_prefix="sagemaker-call")
         self._operations: dict[str, Callable[[Parameters], Parameters]] = {
             "CreateModel": self.models.create,
@@ -69,11 +79,26 @@ class SageMaker:
             "DescribeInferenceComponent": components.describe,
             "DeleteInferenceComponent": components.delete,
             "ListInferenceComponents": components.list,
-            "CreateTrainingJob": self.training_jobs.create,
-            "DescribeTrainingJob": self.training_jobs.describe,
-            "StopTrainingJob": self.training_jobs.stop,
-            "ListTrainingJobs": self.training_jobs.list,
+            "AddTags": self._tags.add,
+            "DeleteTags": self._tags.delete,
+            "ListTags": self._tags.list,
+            "CreateModelPackageGroup": packages.create_group,
+            "DescribeModelPackageGroup": packages.describe_group,
+            "DeleteModelPackageGroup": packages.delete_group,
+            "ListModelPackageGroups": packages.list_groups,
+            "CreateModelPackage": packages.create,
+            "DescribeModelPackage": packages.describe,
+            "UpdateModelPackage": packages.update,
+            "DeleteModelPackage": packages.delete,
+            "ListModelPackages": packages.list,
         }
+        for kind, jobs in self._jobs.items():
+            self._operations |= {
+                f"Create{kind}Job": jobs.create,
+                f"Describe{kind}Job": jobs.describe,
+                f"Stop{kind}Job": jobs.stop,
+                f"List{kind}Jobs": jobs.list,
+            }
 
     async def handle(
         self, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
@@ -102,13 +127,18 @@ class SageMaker:
         """
         if own := self._operations.get(operation):
             validation.check(operation, parameters)
-            return own(parameters)
+            answer = own(parameters)
+            if operation.startswith("Create"):
+                self._tags.keep(answer, parameters)
+            return answer
         return _moto(operation, parameters)
 
     def shut_down(self) -> None:
         """Stop every model's and every job's process."""
-        self.training_jobs.shut_down()
+        for jobs in self._jobs.values():
+            jobs.shut_down()
         program.kill_all()
+        transform.stop_all()
         self.endpoints.shut_down()
         self._callers.shutdown(wait=False, cancel_futures=True)
 

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/step-functions/latest/dg/security-iam.html
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from sm_local import patches
@@ -22,6 +22,7 @@ _RULE_ACTIONS = ("events:PutTargets", "events:PutRule", "events:DescribeRule")
 # The error that each integration names when its service refuses a call.
 _ERRORS = {
     "events": "EventBridge.AmazonEventBridgeException",
+    "s3": "States.ItemReaderFailed",
     "lambda": "Lambda.AWSLambdaException",
     "sagemaker": "SageMaker.AmazonSageMakerException",
     "sns": "SNS.AmazonSNSException",
@@ -40,15 +41,25 @@ class Permission(NamedTuple):
 def check(resource: str, arguments: Any, execution: patches.Execution) -> None:
     """Raise the task's failure when the role lacks a permission."""
     account, region = patches.scope()
-    for action, on in required(resource, arguments if isinstance(arguments, dict) else {}, account, region):
+    _check(required(resource, arguments if isinstance(arguments, dict) else {}, account, region), execution)
+
+
+def check_map(reader: Mapping[str, Any], arguments: Mapping[str, Any], execution: patches.Execution) -> None:
+    """Raise the failure of a distributed map whose role lacks a permission."""
+    _check(of_map(reader, arguments, execution.state_machine_arn), execution)
+
+
+def _check(wanted: Iterable[Permission], execution: patches.Execution) -> None:
+    account, region = patches.scope()
+    for action, on in wanted:
         if patches.role_allows(execution.role_arn, action, on, region):
             continue
         role, managed = execution.role_arn.rsplit("/", 1)[-1], on.rsplit("/", 1)[-1]
-        if action.startswith("events:") and managed in _MANAGED_RULES.values():
+        if managed in _MANAGED_RULES.values():
             raise patches.task_error(
-                "States.TaskFailed", f"'{execution.role_arn}' is not authorized to create managed-rule '{managed}' "
-                f"({action} on {on})"
-            )  # fmt: skip
+                "States.TaskFailed",
+                f"'{execution.role_arn}' is not authorized to create managed-rule '{managed}' ({action} on {on})",
+            )
         service = action.partition(":")[0]
         raise patches.task_error(
             _ERRORS.get(service, "States.TaskFailed"),

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from sm_local import patches
+from sm_local.sagemaker import events
 from sm_local.sagemaker.registry import Parameters
 
 FAILURE_REASON_CHARACTERS = 1024
@@ -93,22 +93,5 @@ class Job:
         self.tell()
 
     def tell(self) -> None:
-        """Send the job's description to EventBridge.
-
-        https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html
-        """
-        detail = in_milliseconds(self._describe(self))
-        patches.put_event("aws.sagemaker", f"SageMaker {self.kind} Job State Change", detail, [self.arn])
-
-
-def in_milliseconds(description: Parameters) -> Parameters:
-    """Return a description with times as events have them: milliseconds since the epoch."""
-    return {name: _in_milliseconds(name, value) for name, value in description.items()}
-
-
-def _in_milliseconds(name: str, value: Any) -> Any:
-    if isinstance(value, dict):
-        return in_milliseconds(value)
-    if isinstance(value, list):
-        return [_in_milliseconds("", one) for one in value]
-    return int(value * 1000) if isinstance(value, float) and name.endswith(("Time", "Timestamp")) else value
+        """Send the job's description to EventBridge."""
+        events.tell(f"{self.kind} Job", self._describe(self), self.arn)

@@ -27,12 +27,6 @@ class PrintedMetrics:
 
     Raises:
         SageMakerError: A regular expression cannot be used.
-
-    >>> from tests.unit.sagemaker.recording import RecordingSink
-    >>> metrics = PrintedMetrics([{"Name": "accuracy", "Regex": "accuracy=([0-9.]+)"}], RecordingSink(), "job")
-    >>> metrics.read("validation accuracy=0.91")
-    >>> metrics.final[0]["Value"]
-    0.91
     """
 
     def __init__(self, definitions: Sequence[Parameters], sink: MetricSink, job_name: str) -> None:

@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,87 +18,13 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sm_local.sagemaker.archive import unpack
+from sm_local.sagemaker.jobs.host import Host
 from sm_local.sagemaker.jobs.job import JobFailedError
+from sm_local.sagemaker.jobs.paths import OPT_ML
 from sm_local.sagemaker.model_data import S3Location
 from sm_local.sagemaker.role import AssumedRole
 
-OPT_ML = "/opt/ml"
 _TOOLKIT = "sagemaker_"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Host:
-    """One of the machines that train together.
-
-    Args:
-        name: Its address, by which the others reach it.
-        names: Those of all hosts, its own included.
-        directory: What is ``/opt/ml`` on SageMaker.
-        instance_type: What the job says it is.
-    """
-
-    name: str
-    names: Sequence[str]
-    directory: Path
-    instance_type: str
-
-    @property
-    def code(self) -> Path:
-        return self.directory / "code"
-
-    @property
-    def model(self) -> Path:
-        return self.directory / "model"
-
-    @property
-    def output_data(self) -> Path:
-        return self.directory / "output" / "data"
-
-    @property
-    def failure(self) -> Path:
-        return self.directory / "output" / "failure"
-
-    @property
-    def network_interface(self) -> str:
-        """The loopback interface, on which all hosts are."""
-        return "lo0" if sys.platform == "darwin" else "lo"
-
-    def local(self, value: str) -> str:
-        """Return a text with this host's directory for ``/opt/ml``.
-
-        >>> Host(name="a", names=["a"], directory=Path("/state/a"), instance_type="x").local("/opt/ml/model")
-        '/state/a/model'
-        """
-        return value.replace(f"{OPT_ML}/", f"{self.directory}/") if f"{OPT_ML}/" in value else value
-
-    def channel(self, name: str) -> Path:
-        """Return where a channel's data are."""
-        return self.directory / "input" / "data" / name
-
-    def prepare(self, hyperparameters: Mapping[str, str], channels: Mapping[str, Mapping[str, str]]) -> None:
-        """Make the directories and ``input/config``, as a container finds them."""
-        config = self.directory / "input" / "config"
-        for directory in (config, self.model, self.output_data, self.code):
-            directory.mkdir(parents=True, exist_ok=True)
-        for name, content in (
-            ("hyperparameters", hyperparameters),
-            ("resourceconfig", self.resource_config),
-            ("inputdataconfig", channels),
-        ):
-            (config / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
-
-    @property
-    def resource_config(self) -> dict[str, Any]:
-        """What ``resourceconfig.json`` says."""
-        group = {"instance_group_name": "homogeneousCluster", "instance_type": self.instance_type}
-        return {
-            "current_host": self.name,
-            "current_instance_type": self.instance_type,
-            "current_group_name": group["instance_group_name"],
-            "hosts": list(self.names),
-            "instance_groups": [{**group, "hosts": list(self.names)}],
-            "network_interface_name": self.network_interface,
-        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,13 +11,15 @@ from functools import partial
 from pathlib import Path
 
 from sm_local.clock import Clock
-from sm_local.sagemaker.errors import SageMakerError
+from sm_local.sagemaker.jobs.host import Host, host_names
 from sm_local.sagemaker.jobs.job import FAILURE_REASON_CHARACTERS, JobFailedError
 from sm_local.sagemaker.jobs.program import Program, environment
 from sm_local.sagemaker.jobs.registry import Jobs
-from sm_local.sagemaker.jobs.script_mode import Host, Script
+from sm_local.sagemaker.jobs.script_mode import Script
 from sm_local.sagemaker.jobs.training_job import TrainingJob
 from sm_local.sagemaker.jobs.transfer import Mirror, download, objects, upload_archive
+from sm_local.sagemaker.jobs.warm_pools import WarmPools
+from sm_local.sagemaker.jobs.work import carry_out
 from sm_local.sagemaker.log_writer import LogWriter, log_writer
 from sm_local.sagemaker.metrics import MetricSink
 from sm_local.sagemaker.model_data import S3Location
@@ -32,39 +33,14 @@ _CHECKPOINT_SECONDS = 3.0
 
 def training_jobs(state: StateDirectory, sink: MetricSink, clock: Clock) -> Jobs[TrainingJob]:
     """Return the training jobs of the local AWS."""
-    pools: list[TrainingJob] = []
-
-    def reused(job: TrainingJob) -> bool:
-        pool = next((one for one in pools if _fits(one, job)), None)
-        if pool is not None:
-            pool.reused_by = job.name
-            pools.remove(pool)
-        if job.parameters["ResourceConfig"].get("KeepAlivePeriodInSeconds"):
-            pools.append(job)
-        return pool is not None
+    pools = WarmPools()
 
     def make(parameters: Parameters, arn: str) -> TrainingJob:
-        return TrainingJob(parameters, arn, sink=sink, clock=clock, reused=reused)
+        job = TrainingJob(parameters, arn, sink=sink, clock=clock)
+        pools.take(job)
+        return job
 
     return Jobs("Training", make, lambda job: Training(job, state.jobs / "training" / job.name).run())
-
-
-def _fits(pool: TrainingJob, job: TrainingJob) -> bool:
-    """https://docs.aws.amazon.com/sagemaker/latest/dg/train-warm-pools.html#train-warm-pools-matching-criteria."""
-
-    def criteria(parameters: Parameters) -> list[object]:
-        resources, algorithm = parameters["ResourceConfig"], parameters["AlgorithmSpecification"]
-        return [
-            parameters["RoleArn"],
-            [resources.get(name) for name in ("InstanceType", "InstanceCount", "VolumeSizeInGB", "VolumeKmsKeyId")],
-            algorithm.get("TrainingImage"),
-            parameters.get("VpcConfig"),
-            [bool(parameters.get(f"Enable{name}"))
-             for name in ("InterContainerTrafficEncryption", "NetworkIsolation")],
-        ]  # fmt: skip
-
-    available = (pool.warm_pool or {}).get("Status") == "Available"
-    return available and criteria(pool.parameters) == criteria(job.parameters)
 
 
 @dataclass(slots=True)
@@ -99,25 +75,14 @@ class Training:
 
     def run(self) -> None:
         """Do all of it; the job says how it went."""
-        job = self._job
-        job.begin()
-        try:
-            outcome = self._train()
-            if outcome == "Completed":
-                job.end("Completed")
-                return
-            if outcome != "Stopped":
-                job.enter(outcome)
-            job.end("Stopped")
-        except JobFailedError as error:
-            job.end("Failed", str(error))
-        except SageMakerError as error:
-            job.end("Failed", f"ClientError: {error.message}")
-        except Exception as error:
-            job.end("Failed", f"InternalServerError: the local SageMaker failed: {error!r}")
-            raise
-        finally:
-            shutil.rmtree(self._directory, ignore_errors=True)
+        carry_out(self._job, self._directory, self._work)
+
+    def _work(self) -> str:
+        outcome = self._train()
+        if outcome in ("Completed", "Stopped"):
+            return outcome
+        self._job.enter(outcome)
+        return "Stopped"
 
     def _train(self) -> str:
         """Return ``Completed``, ``Stopped`` or the limit that was reached."""
@@ -275,27 +240,6 @@ class Training:
             return None
         directory = Path(host.local(config.get("LocalPath", "/opt/ml/checkpoints")))
         return Mirror(self._job.role, directory, S3Location.parse(config["S3Uri"]))
-
-
-def host_names(count: int) -> list[str]:
-    """Return the addresses of so many hosts, all of them this machine.
-
-    Raises:
-        JobFailedError: This machine does not have so many.
-
-    >>> host_names(2)
-    ['127.0.0.1', '127.0.0.2']
-    """
-    names = [f"127.0.0.{number}" for number in range(1, count + 1)]
-    for name in names[1:]:
-        try:
-            socket.create_server((name, 0)).close()
-        except OSError as error:
-            raise JobFailedError(
-                f"ClientError: host {name} has no address on this machine ({error.strerror}). Linux has them all; on "
-                f"macOS add it by `sudo ifconfig lo0 alias {name} up`."
-            ) from error
-    return names
 
 
 def failure_reason(host: Host, program: Program, code: int) -> str:

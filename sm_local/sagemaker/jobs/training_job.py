@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -11,7 +11,7 @@ from sm_local.clock import Clock
 from sm_local.sagemaker.errors import SageMakerError, invalid
 from sm_local.sagemaker.jobs.job import ENDED, Job
 from sm_local.sagemaker.jobs.metric_definitions import PrintedMetrics
-from sm_local.sagemaker.jobs.script_mode import OPT_ML
+from sm_local.sagemaker.jobs.paths import OPT_ML
 from sm_local.sagemaker.metrics import MetricSink
 from sm_local.sagemaker.registry import Parameters
 from sm_local.sagemaker.role import AssumedRole
@@ -95,7 +95,6 @@ class TrainingJob(Job):
         arn: The job's ARN.
         sink: Where metrics go.
         clock: Tells when a warm pool is gone.
-        reused: Takes a warm pool for the job and tells whether there was one.
 
     Raises:
         SageMakerError: SageMaker or the local AWS refuses it.
@@ -108,7 +107,6 @@ class TrainingJob(Job):
         *,
         sink: MetricSink,
         clock: Clock,
-        reused: Callable[[TrainingJob], bool] = lambda _job: False,
     ) -> None:
         super().__init__("Training", parameters, arn, lambda job: job.description)
         check(parameters)
@@ -124,7 +122,6 @@ class TrainingJob(Job):
         self._clock = clock
         self._transitions: list[Parameters] = []
         self._note("Starting")
-        self._reuses = reused(self)
 
     @property
     def instances(self) -> int:
