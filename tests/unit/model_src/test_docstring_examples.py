@@ -10,6 +10,7 @@ MODULES = (
     "classifier",
     "features",
     "hyperparameters",
+    "judged",
     "payloads",
     "serving",
     "textprep.language",
