@@ -1,7 +1,8 @@
 """Package a trained model and measure it and the one in service: SageMaker's processing job, ``python evaluate.py``.
 
 Reads below ``PROCESSING_DIR`` (``/opt/ml/processing`` when it is not set) ``input/candidate/model.tar.gz``, which
-training wrote, ``input/test/test.jsonl`` and, where a model is in service, ``input/in-service/model.tar.gz``. Writes
+training wrote, ``input/test/test.jsonl`` and, where a model is in service, the one archive in ``input/in-service/``, whatever its name.
+Writes
 
 - ``output/model/model.tar.gz``: the packaged model
 - ``output/evaluation/evaluation.json``: what decides about a promotion
@@ -98,9 +99,12 @@ def _unpacked_candidate(directory: Path, target: Path) -> Path:
 
 def _measure_in_service(directory: Path, examples: Sequence[Example]) -> Measured | None:
     """Return how the model in service does, if there is one; one that does not work here answers nothing."""
-    archive = directory / "model.tar.gz"
-    if not archive.is_file():
+    archives = sorted(directory.iterdir()) if directory.is_dir() else []
+    if not archives:
         return None
+    if len(archives) > 1:
+        raise EvaluationError(f"{directory} has {', '.join(each.name for each in archives)}: must be one archive")
+    (archive,) = archives
     try:
         return measure_archive(archive, examples)
     except ProbeError as error:
