@@ -40,10 +40,10 @@ def add_training_routes(
     }
     training.grant_start_execution(functions["train"])
     training.grant_read(functions["watch"])
-    training.artifacts.requests.grant_get(functions["correct"])
+    training.artifacts.requests.grant_read(functions["correct"])  # so that an unknown request is told as unknown
     training.artifacts.datasets.under("feedback/").grant_put(functions["correct"])
     if queue:
-        queue.grant_look(functions["correct"])
+        queue.grant_texts(functions["correct"])
     trainings = version.add_resource("trainings")
     methods = [
         add_method(trainings, "POST", functions["train"], "training_request"),

@@ -251,6 +251,11 @@ class ClassificationQueue(Construct):
         grant = grant_table(self.job_table, grantee, "BatchGetItem")
         return grant.combine(self.artifacts.results.under("jobs/").grant_get(grantee))
 
+    def grant_texts(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to read what jobs were asked to classify."""
+        grant = grant_table(self.job_table, grantee, "BatchGetItem")
+        return grant.combine(self.artifacts.jobs.under("requests/").grant_get(grantee))
+
     def grant_redrive(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to drive dead letters back into the queue, to watch that and to end it."""
         grant = self.dead_letter_queue.grant(

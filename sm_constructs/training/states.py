@@ -13,6 +13,9 @@ from sm_constructs._states import State, catch, invoke, jsonata, passing_lambda_
 from sm_constructs.training.jobs import JobSettings
 
 _EXPLAIN = "ExplainFailure"
+STATES_AFTER_FAILURES = (_EXPLAIN, "HasPackage", "RejectHalfMade", "AnnounceFailure", "Failed")
+"""What an execution goes through once a state has failed."""
+
 # A quota that is reached, or throttling; a request that is wrong has the same name, so it ends soon.
 _SAGEMAKER_ERRORS = [
     "SageMaker.AmazonSageMakerException",

@@ -31,7 +31,7 @@ from sm_constructs.training.promoted_model import NAME_CHARACTERS, PromotedModel
 from sm_constructs.training.promotion import ModelPromotion, endpoint_problems
 from sm_constructs.training.role import job_role
 from sm_constructs.training.script import TrainingScript
-from sm_constructs.training.states import Workflow
+from sm_constructs.training.states import STATES_AFTER_FAILURES, Workflow
 
 _DATA_TIMEOUT = Duration.minutes(15)  # Lambda's longest
 _TIMEOUT = Duration.minutes(1)
@@ -309,14 +309,17 @@ class TrainingWorkflow(Construct):
         """What a function has to know to start executions, when :meth:`grant_start_execution` lets it."""
         return {
             "STATE_MACHINE_ARN": self.state_machine.state_machine_arn,
+            "STATES_AFTER_FAILURES": ",".join(STATES_AFTER_FAILURES),
             "TRAINING_RULES": self.rules,
             "JOB_PREFIX": self._job_prefix,
             "BUCKET_NAME": self.artifacts.bucket.bucket_name,
         }
 
     def grant_start_execution(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Allow to start executions."""
-        return allow(grantee, ["states:StartExecution"], [self.state_machine.state_machine_arn])
+        """Allow to start executions, and to see whether one has started already."""
+        start = allow(grantee, ["states:StartExecution"], [self.state_machine.state_machine_arn])
+        executions = _executions(Stack.of(self), self.state_machine)
+        return start.combine(allow(grantee, ["states:DescribeExecution"], [executions]))
 
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to look at executions."""
@@ -346,10 +349,9 @@ class TrainingWorkflow(Construct):
         trainings.grant_put(functions["plan"])
         datasets.grant_get(functions["check_part"])
         trainings.grant_put(functions["check_part"])
-        trainings.grant_list(functions["combine"])
         trainings.grant_get(functions["combine"])
         trainings.grant_put(functions["combine"])
-        trainings.grant_get(functions["judge"])
+        trainings.grant_read(functions["judge"])  # so that a missing object is told as missing
         return functions
 
     def _allow_state_machine(self, workflow: Workflow) -> None:

@@ -133,7 +133,7 @@ def test_one_of_three_trials_is_killed_and_the_best_of_the_others_wins(
 
     assert (ended.status, ended.outcome) == ("succeeded", "not_promoted"), ended
     assert ended.trials is not None
-    assert [bool(trial.get("error")) for trial in ended.trials] == [False, True, False]
+    assert ["cause" in trial for trial in ended.trials] == [False, True, False]
     jobs = boto3.client("sagemaker")
     assert jobs.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] == "Failed"
     package = jobs.describe_model_package(ModelPackageName=ended.model_package_arn)
@@ -169,6 +169,8 @@ def test_corrected_labels_are_trained_on(stack: TrainingStack, reviews: str) -> 
 
 
 def test_somebody_has_to_approve_where_that_is_asked_for(stack: TrainingStack, reviews: str) -> None:
+    stack.run("Promotion", {"rollback": True})  # so that there is something better
+    in_service = stack.version()
     with stack.messages() as messages:
         training = stack.client.train(reviews, hyperparameters=SMALL, approval=True, margin=0.0, feedback=False, seed=5)
         message = messages.next("approval_requested", training.training_id)
@@ -182,6 +184,7 @@ def test_somebody_has_to_approve_where_that_is_asked_for(stack: TrainingStack, r
         assert messages.next("rejected", training.training_id)["model_package_arn"] == package_arn
 
     assert (ended.status, ended.outcome) == ("succeeded", "rejected"), ended
+    assert stack.version() == in_service
     package = boto3.client("sagemaker").describe_model_package(ModelPackageName=package_arn)
     assert package["ModelApprovalStatus"] == "Rejected"
 
@@ -190,19 +193,20 @@ def test_an_upload_starts_a_training(stack: TrainingStack) -> None:
     stack.put("datasets/incoming/few.jsonl", [{"text": "only one", "label": "good"}])
 
     arn = stack.outputs["TrainingStateMachineArn"]
-    deadline = time.monotonic() + 30
-    while True:
-        executions = boto3.client("stepfunctions").list_executions(stateMachineArn=arn)["executions"]
-        found = [each for each in executions if len(each["name"]) > 36]  # EventBridge's are longer
-        if found:
-            break
-        assert time.monotonic() < deadline, executions
-        time.sleep(0.5)
-    ended = stack.wait(found[0]["executionArn"])
-    assert json.loads(ended["input"])["dataset"] == "datasets/incoming/few.jsonl"
+    deadline, states = time.monotonic() + 60, boto3.client("stepfunctions")
+    started: list[dict[str, Any]] = []
+    while not started:
+        assert time.monotonic() < deadline
+        executions = [
+            dict(states.describe_execution(executionArn=each["executionArn"]))
+            for each in states.list_executions(stateMachineArn=arn)["executions"]
+        ]
+        started = [each for each in executions if "datasets/incoming/few.jsonl" in each["input"]]
+    ended = stack.wait(started[0]["executionArn"])
+    assert json.loads(ended["input"]) == {"dataset": "datasets/incoming/few.jsonl"}
     assert ended["error"] == "DatasetError"
-    looked_at = stack.client.training(found[0]["name"])
-    assert looked_at.status == "failed"
+    looked_at = stack.client.training(ended["name"])
+    assert (looked_at.status, looked_at.state) == ("failed", "CombineParts")
 
 
 @pytest.mark.parametrize(

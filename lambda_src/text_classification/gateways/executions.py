@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import ClientError
 
 from text_classification.gateways.calls import TimeBudget, call_service
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
 
 _EVENTS_A_PAGE = 100
 _MAX_PAGES = 5
@@ -63,11 +66,13 @@ class StepFunctionsExecutions:
         client: Of Step Functions, made with ``budget.client_config()``.
         state_machine_arn: The state machine.
         budget: How long a call may take, repetitions included.
+        after_failures: The states that an execution goes through when another one has failed: they are not told.
     """
 
-    client: Any  # there are no types of it among what is installed
+    client: SFNClient
     state_machine_arn: str
     budget: TimeBudget
+    after_failures: frozenset[str] = frozenset()
 
     def start(self, name: str, document: str) -> bool:
         """Start an execution with JSON, or return False if there was one of that name.
@@ -91,7 +96,7 @@ class StepFunctionsExecutions:
 
         def describe() -> dict[str, Any] | None:
             try:
-                found: dict[str, Any] = self.client.describe_execution(executionArn=self._arn(name))
+                found = dict(self.client.describe_execution(executionArn=self._arn(name)))
             except ClientError as error:
                 if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
                     return None
@@ -113,7 +118,7 @@ class StepFunctionsExecutions:
         )
 
     def state(self, name: str) -> str | None:
-        """Return the state that an execution entered last, if it is among the last 500 events."""
+        """Return the state that an execution entered last, or failed in, if it is among the last 500 events."""
         token: dict[str, str] = {}
         for _ in range(_MAX_PAGES):
             page = call_service(
@@ -127,8 +132,9 @@ class StepFunctionsExecutions:
                 self.budget,
             )
             for event in page["events"]:
-                if event["type"].endswith("StateEntered"):
-                    return str(event["stateEnteredEventDetails"]["name"])
+                state = event.get("stateEnteredEventDetails", {}).get("name")
+                if state and state not in self.after_failures:
+                    return state
             if not page.get("nextToken"):
                 return None
             token = {"nextToken": page["nextToken"]}

@@ -1,10 +1,9 @@
-"""``POST /v1/trainings``, and the start of a training by an event."""
+"""``POST /v1/trainings``."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from text_classification.handlers.api import (
     Answer,
@@ -17,7 +16,7 @@ from text_classification.handlers.api import (
 )
 from text_classification.handlers.telemetry import logger, tracer
 from text_classification.handlers.training_gateways import executions, training_rules
-from text_classification.logic.training_requests import parse_training, parse_training_body
+from text_classification.logic.training_requests import parse_training_body
 from text_classification.logic.trainings import keyed_training_id, new_training_id, start
 
 if TYPE_CHECKING:
@@ -47,25 +46,3 @@ def _operation(event: ProxyEvent) -> Answer:
 def handler(event: ProxyEvent, _context: LambdaContext) -> ProxyResponse:
     """Answer a request that API Gateway passes on."""
     return respond(event, _operation)
-
-
-@logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler
-def event_handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, str]:
-    """Start a training when EventBridge says so: on a schedule, or when a data set was put into S3.
-
-    EventBridge itself would name the execution by more characters than the names of jobs have room for.
-
-    Args:
-        event: ``{"request": {"dataset": "…"}, "key": "…"}``, made by the rule. The ``key`` is one for each start, such
-            as the id of the event, for EventBridge may deliver an event twice.
-
-    Raises:
-        InvalidRequestError: The request breaks rules; the message names all.
-        GatewayError: It is not started. Lambda calls again.
-    """
-    request = parse_training(event.get("request"), _rules)
-    training_id = keyed_training_id("event", str(event["key"])) if event.get("key") else new_training_id()
-    status = start(request, training_id, _executions)
-    logger.info("training started", training_id=training_id, trials=len(request.expanded_trials))
-    return {"training_id": training_id, "status": status}

@@ -30,6 +30,13 @@ def training_rules(environment: Mapping[str, str]) -> TrainingRules:
 
 
 def executions(environment: Mapping[str, str]) -> StepFunctionsExecutions:
-    """Return the executions of the state machine that ``STATE_MACHINE_ARN`` names."""
-    client = boto3.client("stepfunctions", config=API_BUDGET.client_config())
-    return StepFunctionsExecutions(client=client, state_machine_arn=environment["STATE_MACHINE_ARN"], budget=API_BUDGET)
+    """Return the executions of the state machine that ``STATE_MACHINE_ARN`` names.
+
+    ``STATES_AFTER_FAILURES`` names the states that deal with failures, with commas between them.
+    """
+    return StepFunctionsExecutions(
+        client=boto3.client("stepfunctions", config=API_BUDGET.client_config()),
+        state_machine_arn=environment["STATE_MACHINE_ARN"],
+        budget=API_BUDGET,
+        after_failures=frozenset(environment.get("STATES_AFTER_FAILURES", "").split(",")),
+    )

@@ -66,7 +66,7 @@ def start(load: Callable[..., Handler]) -> Handler:
 
 @pytest.fixture
 def read(load: Callable[..., Handler], event: Event) -> Callable[..., dict[str, Any]]:
-    handler = load("read_training", STATE_MACHINE_ARN=ARN)
+    handler = load("read_training", STATE_MACHINE_ARN=ARN, STATES_AFTER_FAILURES="Explain,Failed")
 
     def read(training_id: str = TRAINING_ID) -> dict[str, Any]:
         return handler(event(body=None, pathParameters={"training_id": training_id}))
@@ -136,17 +136,6 @@ def test_what_is_wrong_is_told_before_anything_is_started(start: Handler, event:
     assert aws.calls == []
 
 
-def test_an_event_starts_a_training_once_however_often_it_comes(load: Callable[..., Handler], aws: StandIn) -> None:
-    start = load("start_training", "event_handler", **ENVIRONMENT)
-    aws.replies += [STARTED, STARTED]
-    given = {"request": {"dataset": "datasets/incoming/a.csv"}, "key": "6a7e8feb-b491-4cf7-a9f1-bf3703467718"}
-    first, again = start(given), start(given)
-
-    assert first == again
-    assert first["training_id"] == aws.calls[0][1]["name"]
-    assert len(first["training_id"]) <= 36
-
-
 def test_a_running_training_tells_the_state_it_is_in(read: Callable[..., dict[str, Any]], aws: StandIn) -> None:
     aws.replies += [described(), history("CheckDataset", "Train")]
     response = read()
@@ -162,6 +151,12 @@ def test_a_running_training_tells_the_state_it_is_in(read: Callable[..., dict[st
     asked_for = [payload for _, payload in aws.calls]
     assert asked_for[0] == {"executionArn": EXECUTION_ARN}
     assert (asked_for[1]["reverseOrder"], asked_for[1]["includeExecutionData"]) == (True, False)
+
+
+def test_a_training_that_failed_tells_the_state_it_failed_in(read: Callable[..., dict[str, Any]], aws: StandIn) -> None:
+    aws.replies += [described("FAILED", error="E", cause="C"), history("CheckDataset", "Train", "Explain", "Failed")]
+
+    assert json.loads(read()["body"])["state"] == "Train"
 
 
 def test_a_training_that_succeeded_tells_what_came_of_it(read: Callable[..., dict[str, Any]], aws: StandIn) -> None:
