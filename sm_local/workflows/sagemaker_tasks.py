@@ -49,12 +49,19 @@ def _generic(resource: str, arguments: Any) -> Any:
     if isinstance((arguments or {}).get("Body"), dict | list):
         arguments = {**arguments, "Body": json.dumps(arguments["Body"])}
     return sdk.call(
-        client, operation[0].upper() + operation[1:], arguments or {}, prefix=prefix, generic=f"{prefix}Exception"
+        client,
+        operation[0].upper() + operation[1:],
+        arguments or {},
+        prefix=prefix,
+        generic=f"{prefix}Exception",
+        moment=sdk.iso_8601,
     )
 
 
 def _call(client: Any, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return sdk.call(client, operation, arguments, prefix="SageMaker", generic="AmazonSageMakerException")
+    return sdk.call(
+        client, operation, arguments, prefix="SageMaker", generic="AmazonSageMakerException", moment=sdk.milliseconds
+    )
 
 
 def _until_ended(client: Any, kind: str, name: str, execution: patches.Execution) -> dict[str, Any]:

@@ -59,9 +59,11 @@ SAGEMAKER = "arn:aws:sagemaker:us-east-1:000000000000"
         ),
         (
             "states:startExecution.sync:2",
-            {"StateMachineArn": "arn:machine"},
+            {"StateMachineArn": "arn:stateMachine:train"},
             [
-                ("states:StartExecution", "arn:machine"),
+                ("states:StartExecution", "arn:stateMachine:train"),
+                ("states:DescribeExecution", "arn:execution:train:*"),
+                ("states:StopExecution", "arn:execution:train:*"),
                 *[(f"events:{action}", f"{RULE}StepFunctionsExecutionRule")
                   for action in ("PutTargets", "PutRule", "DescribeRule")],
             ],
