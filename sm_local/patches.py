@@ -1046,6 +1046,18 @@ def add_integrations(handlers: Mapping[str, Callable[[str, Any], Any]]) -> None:
     stepfunctions._SERVICE_DISPATCH.update(handlers)
 
 
+def give_branches_variables_of_their_own() -> None:
+    """MiniStack's branches of a parallel state overwrite each other's variables, task tokens and numbers of tries."""
+    from ministack.services import stepfunctions
+
+    run = stepfunctions._run_sub_machine
+
+    def run_apart(states: Any, start_at: str, given: Any, execution: Any, ctx: dict[str, Any]) -> Any:
+        return run(states, start_at, given, execution, {**ctx, "variables": dict(ctx.get("variables", {}))})
+
+    stepfunctions._run_sub_machine = run_apart
+
+
 def run_parallel_states_in_jsonata() -> None:
     """MiniStack's parallel states know JSONPath only: evaluate Arguments, Output and Assign."""
     from ministack.services import stepfunctions
@@ -1241,6 +1253,7 @@ def apply(
     authorize_tasks(permissions.check)
     stop_tasks_that_time_out()
     add_integrations(sagemaker_tasks.handlers())
+    give_branches_variables_of_their_own()
     run_parallel_states_in_jsonata()
     complete_distributed_maps(permissions.check_map, result_writer.write_results)
     name_exceptions_of_functions()
