@@ -324,19 +324,24 @@ def role_allows(
     return bool(iam_evaluator.evaluate(evaluated, policies).decision == "Allow")
 
 
-def refuse_to_pass(role_arn: str, service: str, headers: Mapping[str, str], query: Any) -> Response | None:
-    """MiniStack never asks whether a caller may pass a role: return the refusal if it may not."""
+def refusal_beside(
+    action: str, resource: str, headers: Mapping[str, str], query: Any, context: Mapping[str, str] | None = None
+) -> Response | None:
+    """MiniStack asks for the permission of a SageMaker call alone: return the refusal for another that it takes.
+
+    `context` has the condition keys of the call.
+    """
     from ministack import app
 
     refusal: Response | None = app._enforce_data_plane(
-        service,
-        "iam:PassRole",
+        "sagemaker",
+        action,
         headers,
         query,
         str(uuid.uuid4()),
-        resource_arn=role_arn,
-        service_context={"iam:PassedToService": f"{service}.amazonaws.com"},
-        named_resource=role_arn,
+        resource_arn=resource,
+        service_context=dict(context or {}),
+        named_resource=resource,
     )
     return refusal
 

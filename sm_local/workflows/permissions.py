@@ -5,7 +5,6 @@ https://docs.aws.amazon.com/step-functions/latest/dg/security-iam.html
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -24,7 +23,6 @@ _ERRORS = {
     "events": "EventBridge.AmazonEventBridgeException",
     "s3": "States.ItemReaderFailed",
     "lambda": "Lambda.AWSLambdaException",
-    "sagemaker": "SageMaker.AmazonSageMakerException",
     "sns": "SNS.AmazonSNSException",
     "sqs": "SQS.AmazonSQSException",
     "states": "StepFunctions.AWSStepFunctionsException",
@@ -104,12 +102,6 @@ def _to_call(task: str, arguments: Mapping[str, Any], account: str, region: str)
             yield Permission(f"dynamodb:{operation[0].upper()}{operation[1:]}", table)
         case ["states", "startExecution"]:
             yield Permission("states:StartExecution", str(arguments.get("StateMachineArn")))
-        case ["sagemaker", operation] if operation.startswith("create"):
-            # Step Functions tags what it makes: https://github.com/aws/aws-cdk/issues/32294
-            kind = operation.removeprefix("create")
-            name = str(arguments.get(f"{kind}Name", ""))
-            path = re.sub(r"(?<!^)(?=[A-Z])", "-", kind).lower()
-            yield Permission("sagemaker:AddTags", f"arn:aws:sagemaker:{region}:{account}:{path}/{name.lower()}")
 
 
 def _to_wait(task: str, arguments: Mapping[str, Any], account: str, region: str) -> Iterator[Permission]:

@@ -582,16 +582,16 @@ def test_a_state_machine_makes_an_endpoint(account: Jobs) -> None:
         del states[state]["End"]
     create = {"Action": ["sagemaker:CreateModel", "sagemaker:CreateEndpointConfig", "sagemaker:CreateEndpoint"]}
 
-    execution = account.run(states, create, TAG, PASS)
+    execution = account.run(states, create, PASS)
 
     assert execution["status"] == "SUCCEEDED", execution.get("cause")
     assert json.loads(execution["output"])["EndpointArn"].endswith(f":endpoint/{name}")
     account.wait(name)
     assert account.invoke(name)["greeting"] == "made by a state machine"
-    again = account.run(states, create, TAG, PASS)
+    again = account.run(states, create, PASS)
     assert (again["status"], again["error"]) == ("FAILED", "SageMaker.AmazonSageMakerException")
     assert "Cannot create already existing model" in again["cause"]
-    refused = account.run({"Endpoint": states["Endpoint"]}, {"Action": "sagemaker:CreateModel"}, TAG)
+    refused = account.run({"Endpoint": states["Endpoint"]}, {"Action": "sagemaker:CreateModel"})
     assert "sagemaker:CreateEndpoint" in refused["cause"]
 
 

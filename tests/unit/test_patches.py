@@ -1098,7 +1098,7 @@ def test_a_functions_exception_has_its_name() -> None:
     assert named == ["DatasetError", "Runtime.HandlerError", "Sandbox.Timedout", "mine"]
 
 
-def test_a_role_is_passed_only_by_whom_may_pass_it() -> None:
+def test_a_role_is_passed_only_by_those_who_may_pass_it() -> None:
     _create_role("states.amazonaws.com")
     condition = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
     allowed = {"Effect": "Allow", "Action": "iam:PassRole", "Resource": "*", "Condition": condition}
@@ -1108,13 +1108,17 @@ def test_a_role_is_passed_only_by_whom_may_pass_it() -> None:
         "authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=x",
         "x-amz-security-token": session["aws_session_token"],
     }
+
+    def refusal(service: str) -> patches.Response | None:
+        job = "arn:aws:iam::000000000000:role/job"
+        context = {"iam:PassedToService": f"{service}.amazonaws.com"}
+        return patches.refusal_beside("iam:PassRole", job, headers, {}, context)
+
     with mock.patch.object(app, "AUTH", True):
-        refusal = patches.refuse_to_pass("arn:aws:iam::000000000000:role/job", "sagemaker", headers, {})
-        assert refusal is not None
-        assert (
-            b"is not authorized to perform: iam:PassRole on resource: arn:aws:iam::000000000000:role/job" in refusal[2]
-        )
+        refused = refusal("sagemaker")
+        assert refused is not None
+        assert b"not authorized to perform: iam:PassRole on resource: arn:aws:iam::000000000000:role/job" in refused[2]
 
         iam._roles["model"]["InlinePolicies"]["pass"] = json.dumps({"Statement": [allowed]})
-        assert patches.refuse_to_pass("arn:aws:iam::000000000000:role/job", "sagemaker", headers, {}) is None
-        assert patches.refuse_to_pass("arn:aws:iam::000000000000:role/job", "lambda", headers, {}) is not None
+        assert refusal("sagemaker") is None
+        assert refusal("lambda") is not None
