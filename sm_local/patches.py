@@ -339,19 +339,24 @@ def role_allows(
     return bool(iam_evaluator.evaluate(evaluated, policies).decision == "Allow")
 
 
-def refuse_to_pass(role_arn: str, service: str, headers: Mapping[str, str], query: Any) -> Response | None:
-    """MiniStack never asks whether a caller may pass a role: return the refusal if it may not."""
+def refusal_beside(
+    action: str, resource: str, headers: Mapping[str, str], query: Any, context: Mapping[str, str] | None = None
+) -> Response | None:
+    """MiniStack asks for the permission of a SageMaker call alone: return the refusal for another that it takes.
+
+    `context` has the condition keys of the call.
+    """
     from ministack import app
 
     refusal: Response | None = app._enforce_data_plane(
-        service,
-        "iam:PassRole",
+        "sagemaker",
+        action,
         headers,
         query,
         str(uuid.uuid4()),
-        resource_arn=role_arn,
-        service_context={"iam:PassedToService": f"{service}.amazonaws.com"},
-        named_resource=role_arn,
+        resource_arn=resource,
+        service_context=dict(context or {}),
+        named_resource=resource,
     )
     return refusal
 
@@ -1061,6 +1066,18 @@ def add_integrations(handlers: Mapping[str, Callable[[str, Any], Any]]) -> None:
     stepfunctions._SERVICE_DISPATCH.update(handlers)
 
 
+def give_branches_variables_of_their_own() -> None:
+    """MiniStack's branches of a parallel state overwrite each other's variables, task tokens and numbers of tries."""
+    from ministack.services import stepfunctions
+
+    run = stepfunctions._run_sub_machine
+
+    def run_apart(states: Any, start_at: str, given: Any, execution: Any, ctx: dict[str, Any]) -> Any:
+        return run(states, start_at, given, execution, {**ctx, "variables": dict(ctx.get("variables", {}))})
+
+    stepfunctions._run_sub_machine = run_apart
+
+
 def run_parallel_states_in_jsonata() -> None:
     """MiniStack's parallel states know JSONPath only: evaluate Arguments, Output and Assign."""
     from ministack.services import stepfunctions
@@ -1257,6 +1274,7 @@ def apply(
     authorize_tasks(permissions.check)
     stop_tasks_that_time_out()
     add_integrations(sagemaker_tasks.handlers())
+    give_branches_variables_of_their_own()
     run_parallel_states_in_jsonata()
     complete_distributed_maps(permissions.check_map, result_writer.write_results)
     name_exceptions_of_functions()

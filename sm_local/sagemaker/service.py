@@ -23,9 +23,10 @@ from sm_local.sagemaker.metrics import AlarmStates, MetricSink
 from sm_local.sagemaker.models import Models
 from sm_local.sagemaker.packages import ModelPackages
 from sm_local.sagemaker.registry import Parameters
+from sm_local.sagemaker.role import SERVICE
 from sm_local.sagemaker.surroundings import Surroundings
 from sm_local.sagemaker.tags import Tags
-from sm_local.state import StateDirectory
+from sm_local.state import REGION, StateDirectory
 
 _JSON = {"Content-Type": "application/x-amz-json-1.1"}
 # Calls wait for models: they have threads of their own, and as many as serverless endpoints may have calls.
@@ -109,9 +110,7 @@ class SageMaker:
                 return await self._in_thread(lambda: runtime.answer(self.endpoints, endpoint, path, headers, body))
             operation = headers.get("x-amz-target", "").removeprefix("SageMaker.")
             parameters = json.loads(body or b"{}")
-            if (role := _passed_role(operation, parameters)) and (
-                refusal := patches.refuse_to_pass(role, "sagemaker", headers, query)
-            ):
+            if refusal := _refusal_beside(operation, parameters, body, headers, query):
                 return refusal
             answer = await self._in_thread(lambda: self.call(operation, parameters))
             return 200, dict(_JSON), json.dumps(answer).encode()
@@ -147,11 +146,20 @@ class SageMaker:
         return await asyncio.get_running_loop().run_in_executor(self._callers, lambda: context.run(work))
 
 
-def _passed_role(operation: str, parameters: Parameters) -> str | None:
-    """Return the role that the caller hands to SageMaker, which takes ``iam:PassRole`` on it."""
+def _refusal_beside(
+    operation: str, parameters: Parameters, body: bytes, headers: dict[str, str], query: dict[str, list[str]]
+) -> patches.Response | None:
+    """Return the refusal of a caller who may not pass a role to SageMaker, or not tag what is made."""
     member = {"CreateModel": "ExecutionRoleArn"}.get(operation, "RoleArn")
-    role = parameters.get(member) if operation == "CreateModel" or operation.endswith("Job") else None
-    return role if isinstance(role, str) else None
+    passes_role = operation == "CreateModel" or operation.endswith("Job")
+    if passes_role and isinstance(role := parameters.get(member), str):
+        context = {"iam:PassedToService": SERVICE}
+        if refusal := patches.refusal_beside("iam:PassRole", role, headers, query, context):
+            return refusal
+    if operation.startswith("Create") and parameters.get("Tags"):
+        resource = patches.sagemaker_resource_arn("/", body, REGION, patches.scope()[0])
+        return patches.refusal_beside("sagemaker:AddTags", resource, headers, query)
+    return None
 
 
 def _moto(operation: str, parameters: Parameters) -> Parameters:

@@ -5,7 +5,6 @@ https://docs.aws.amazon.com/step-functions/latest/dg/security-iam.html
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -24,7 +23,6 @@ _ERRORS = {
     "events": "EventBridge.AmazonEventBridgeException",
     "s3": "States.ItemReaderFailed",
     "lambda": "Lambda.AWSLambdaException",
-    "sagemaker": "SageMaker.AmazonSageMakerException",
     "sns": "SNS.AmazonSNSException",
     "sqs": "SQS.AmazonSQSException",
     "states": "StepFunctions.AWSStepFunctionsException",
@@ -76,11 +74,17 @@ def required(resource: str, arguments: Mapping[str, Any], account: str, region: 
     >>> list(required(task, {"TopicArn": "arn:aws:sns:us-east-1:1:approvals"}, "1", "us-east-1"))
     [Permission(action='sns:Publish', resource='arn:aws:sns:us-east-1:1:approvals')]
     """
-    task, _, pattern = resource.removeprefix(_TASK).partition(".")
     if not resource.startswith(_TASK):
         if ":function:" in resource:
             yield Permission("lambda:InvokeFunction", resource)
         return
+    task, _, pattern = resource.removeprefix(_TASK).partition(".")
+    yield from _to_call(task, arguments, account, region)
+    if pattern.startswith("sync"):
+        yield from _to_wait(task, arguments, account, region)
+
+
+def _to_call(task: str, arguments: Mapping[str, Any], account: str, region: str) -> Iterator[Permission]:
     match task.split(":"):
         case ["lambda", "invoke"]:
             yield Permission("lambda:InvokeFunction", _function(str(arguments.get("FunctionName")), account, region))
@@ -98,13 +102,14 @@ def required(resource: str, arguments: Mapping[str, Any], account: str, region: 
             yield Permission(f"dynamodb:{operation[0].upper()}{operation[1:]}", table)
         case ["states", "startExecution"]:
             yield Permission("states:StartExecution", str(arguments.get("StateMachineArn")))
-        case ["sagemaker", operation] if operation.startswith("create"):
-            # Step Functions tags what it makes: https://github.com/aws/aws-cdk/issues/32294
-            name = next((str(value) for member, value in arguments.items()
-                         if member.lower() == f"{operation[6:]}name".lower()), "")  # fmt: skip
-            kind = re.sub(r"(?<!^)(?=[A-Z])", "-", operation[6:]).lower()
-            yield Permission("sagemaker:AddTags", f"arn:aws:sagemaker:{region}:{account}:{kind}/{name.lower()}")
-    if pattern.startswith("sync") and (rule := _MANAGED_RULES.get(task)):
+
+
+def _to_wait(task: str, arguments: Mapping[str, Any], account: str, region: str) -> Iterator[Permission]:
+    if task == "states:startExecution":
+        executions = f"{str(arguments.get('StateMachineArn')).replace(':stateMachine:', ':execution:')}:*"
+        yield Permission("states:DescribeExecution", executions)
+        yield Permission("states:StopExecution", executions)
+    if rule := _MANAGED_RULES.get(task):
         for action in _RULE_ACTIONS:
             yield Permission(action, f"arn:aws:events:{region}:{account}:rule/{rule}")
 

@@ -15,6 +15,8 @@ from sm_local.sagemaker.jobs.job import ENDED
 from sm_local.workflows import sdk
 
 _LOOK_SECONDS = 0.5
+# https://github.com/aws/aws-cdk/pull/27264
+_MANAGED = {"Key": "MANAGED_BY_AWS", "Value": "STARTED_BY_STEP_FUNCTIONS"}
 _JOBS = ("Training", "Processing", "Transform")
 _OTHERS = ("createModel", "createEndpointConfig", "createEndpoint", "updateEndpoint")
 
@@ -38,7 +40,8 @@ def _optimized(resource: str, arguments: Any) -> Any:
         raise patches.task_error("States.Runtime", f"Step Functions has no integration sagemaker:{name}.{pattern}")
     execution = patches.current_execution()
     client = sdk.session(execution).client("sagemaker")
-    answer = _call(client, name[0].upper() + name[1:], arguments or {})
+    tags = {"Tags": [*arguments.get("Tags", ()), _MANAGED]} if pattern else {}
+    answer = _call(client, name[0].upper() + name[1:], {**arguments, **tags})
     return _until_ended(client, kind, arguments[f"{kind}JobName"], execution) if pattern else answer
 
 
@@ -49,12 +52,19 @@ def _generic(resource: str, arguments: Any) -> Any:
     if isinstance((arguments or {}).get("Body"), dict | list):
         arguments = {**arguments, "Body": json.dumps(arguments["Body"])}
     return sdk.call(
-        client, operation[0].upper() + operation[1:], arguments or {}, prefix=prefix, generic=f"{prefix}Exception"
+        client,
+        operation[0].upper() + operation[1:],
+        arguments or {},
+        prefix=prefix,
+        generic=f"{prefix}Exception",
+        moment=sdk.iso_8601,
     )
 
 
 def _call(client: Any, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return sdk.call(client, operation, arguments, prefix="SageMaker", generic="AmazonSageMakerException")
+    return sdk.call(
+        client, operation, arguments, prefix="SageMaker", generic="AmazonSageMakerException", moment=sdk.milliseconds
+    )
 
 
 def _until_ended(client: Any, kind: str, name: str, execution: patches.Execution) -> dict[str, Any]:

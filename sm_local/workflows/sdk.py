@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
@@ -21,6 +22,8 @@ SERVICES: Mapping[str, tuple[str, str]] = {
     "ssm": ("ssm", "Ssm"),
 }
 
+_models = botocore.session.Session()
+
 
 def session(execution: patches.Execution) -> boto3.Session:
     """Return a session of the state machine's role.
@@ -32,7 +35,10 @@ def session(execution: patches.Execution) -> boto3.Session:
         credentials = patches.service_session(execution.role_arn, SERVICE, execution.name)
     except PermissionError as error:
         raise patches.task_error("States.TaskFailed", str(error)) from error
+    anew = botocore.session.Session()
+    anew.register_component("data_loader", _models.get_component("data_loader"))  # which keeps what it has read
     return boto3.Session(
+        botocore_session=anew,
         region_name=REGION,
         aws_access_key_id=credentials["aws_access_key_id"],
         aws_secret_access_key=credentials["aws_secret_access_key"],
@@ -40,7 +46,15 @@ def session(execution: patches.Execution) -> boto3.Session:
     )
 
 
-def call(client: Any, operation: str, arguments: Mapping[str, Any], *, prefix: str, generic: str) -> dict[str, Any]:
+def call(
+    client: Any,
+    operation: str,
+    arguments: Mapping[str, Any],
+    *,
+    prefix: str,
+    generic: str,
+    moment: Callable[[datetime.datetime], Any],
+) -> dict[str, Any]:
     """Make a call and return its answer as Step Functions has it.
 
     Args:
@@ -49,6 +63,7 @@ def call(client: Any, operation: str, arguments: Mapping[str, Any], *, prefix: s
         arguments: Of the operation, named as Step Functions names them.
         prefix: Of the names of the service's errors.
         generic: The error that stands for those that the service's model does not have.
+        moment: Makes JSON of a time in the answer.
 
     Raises:
         Exception: The task's failure.
@@ -73,21 +88,31 @@ def call(client: Any, operation: str, arguments: Mapping[str, Any], *, prefix: s
     except BotoCoreError as error:
         raise patches.task_error("States.Runtime", str(error)) from error
     answer.pop("ResponseMetadata", None)
-    shown: dict[str, Any] = plain(answer, model.output_shape)
+    shown: dict[str, Any] = plain(answer, model.output_shape, moment)
     return shown
 
 
-def plain(value: Any, shape: Shape | None) -> Any:
-    """Return an answer as JSON: times in ISO 8601, bodies as texts."""
+def iso_8601(moment: datetime.datetime) -> str:
+    """Return a time as ``aws-sdk`` integrations have it."""
+    return moment.astimezone(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def milliseconds(moment: datetime.datetime) -> int:
+    """Return a time as optimized integrations have it: since the epoch."""
+    return int(moment.timestamp() * 1000)
+
+
+def plain(value: Any, shape: Shape | None, moment: Callable[[datetime.datetime], Any]) -> Any:
+    """Return an answer as JSON: bodies are texts."""
     match shape:
         case StructureShape() if isinstance(value, dict):
-            return {name: plain(one, shape.members.get(name)) for name, one in value.items()}
+            return {name: plain(one, shape.members.get(name), moment) for name, one in value.items()}
         case ListShape() if isinstance(value, list):
-            return [plain(one, shape.member) for one in value]
+            return [plain(one, shape.member, moment) for one in value]
         case MapShape() if isinstance(value, dict):
-            return {name: plain(one, shape.value) for name, one in value.items()}
+            return {name: plain(one, shape.value, moment) for name, one in value.items()}
     if isinstance(value, datetime.datetime):
-        return value.astimezone(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return moment(value)
     if hasattr(value, "read"):
         value = value.read()
     return value.decode(errors="replace") if isinstance(value, bytes) else value

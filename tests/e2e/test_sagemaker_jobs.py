@@ -8,6 +8,7 @@ import os
 import signal
 import tarfile
 import time
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -581,16 +582,16 @@ def test_a_state_machine_makes_an_endpoint(account: Jobs) -> None:
         del states[state]["End"]
     create = {"Action": ["sagemaker:CreateModel", "sagemaker:CreateEndpointConfig", "sagemaker:CreateEndpoint"]}
 
-    execution = account.run(states, create, TAG, PASS)
+    execution = account.run(states, create, PASS)
 
     assert execution["status"] == "SUCCEEDED", execution.get("cause")
     assert json.loads(execution["output"])["EndpointArn"].endswith(f":endpoint/{name}")
     account.wait(name)
     assert account.invoke(name)["greeting"] == "made by a state machine"
-    again = account.run(states, create, TAG, PASS)
+    again = account.run(states, create, PASS)
     assert (again["status"], again["error"]) == ("FAILED", "SageMaker.AmazonSageMakerException")
     assert "Cannot create already existing model" in again["cause"]
-    refused = account.run({"Endpoint": states["Endpoint"]}, {"Action": "sagemaker:CreateModel"}, TAG)
+    refused = account.run({"Endpoint": states["Endpoint"]}, {"Action": "sagemaker:CreateModel"})
     assert "sagemaker:CreateEndpoint" in refused["cause"]
 
 
@@ -672,3 +673,143 @@ def test_a_change_of_a_jobs_status_is_an_event(account: Jobs) -> None:
     detail = json.loads(message["Body"])["detail"]
     assert detail["SecondaryStatus"] == "Completed"
     assert detail["TrainingEndTime"] > 1_700_000_000_000
+
+
+def invoked(function: str, **others: Any) -> dict[str, Any]:
+    return task("lambda:invoke", {"FunctionName": function, "Payload": "{% $states.input %}"}, **others)
+
+
+@pytest.fixture(scope="module")
+def function(account: Jobs) -> str:
+    """Return the ARN of a function that checks a row, and refuses one without a label by an exception of its own."""
+    code = """
+class DatasetError(ValueError):
+    pass
+def handler(event, context):
+    if "label" not in event["row"]:
+        raise DatasetError("row 3: no label")
+    return event["row"]["label"]
+"""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr("check.py", code)
+    answer = account.session.client("lambda").create_function(
+        FunctionName=f"check-{uuid4().hex[:12]}",
+        Runtime="python3.12",
+        Handler="check.handler",
+        Role=account.role(service="lambda.amazonaws.com"),
+        Code={"ZipFile": buffer.getvalue()},
+    )
+    return str(answer["FunctionArn"])
+
+
+def test_a_functions_exception_is_caught_by_its_name(account: Jobs, function: str) -> None:
+    caught = {"ErrorEquals": ["DatasetError"], "Output": "{% $states.errorOutput %}", "Next": "Explain"}
+    states = {"Check": invoked(function, Catch=[caught]), "Explain": {"Type": "Pass", "End": True}}
+
+    execution = account.run(states, {"Action": "lambda:InvokeFunction", "Resource": function}, input='{"row": {}}')
+
+    output = json.loads(execution["output"])
+    assert output["Error"] == "DatasetError"
+    assert json.loads(output["Cause"])["errorMessage"] == "row 3: no label"
+
+
+def test_a_state_machine_invokes_only_functions_that_its_role_may(account: Jobs, function: str) -> None:
+    execution = account.run({"Check": invoked(function)}, {"Action": "lambda:InvokeFunction", "Resource": "arn:other"})
+    assert (execution["status"], execution["error"]) == ("FAILED", "Lambda.AWSLambdaException")
+    assert f"lambda:InvokeFunction on resource: {function}" in execution["cause"]
+
+
+def test_a_distributed_map_reads_its_parts_and_writes_its_results_with_the_role(account: Jobs, function: str) -> None:
+    prefix = uuid4().hex
+    account.put(f"{prefix}/parts.json", json.dumps([{"label": "good"}, {"label": "bad"}]))
+    states = {
+        "Parts": {
+            "Type": "Map",
+            "ItemReader": {
+                "Resource": "arn:aws:states:::s3:getObject",
+                "ReaderConfig": {"InputType": "JSON"},
+                "Arguments": {"Bucket": account.bucket, "Key": "{% $states.input.parts %}"},
+            },
+            "ItemSelector": {"row": "{% $states.context.Map.Item.Value %}"},
+            "ItemProcessor": {
+                "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+                "StartAt": "Check",
+                "States": {"Check": invoked(function, Output="{% $states.result.Payload %}")},
+            },
+            "End": True,
+        }
+    }
+    written = {"Bucket": account.bucket, "Prefix": f"{prefix}/results"}
+    writing = {"Resource": "arn:aws:states:::s3:putObject", "Arguments": written}
+    given = {"input": json.dumps({"parts": f"{prefix}/parts.json"})}
+    invoke, start = {"Action": "lambda:InvokeFunction"}, {"Action": "states:StartExecution"}
+
+    execution = account.run(states, invoke, start, READ, **given)
+    assert execution["status"] == "SUCCEEDED", execution.get("cause")
+    assert json.loads(execution["output"]) == ["good", "bad"]
+
+    states["Parts"]["ResultWriter"] = writing
+    execution = account.run(states, invoke, start, READ, WRITE, **given)
+    assert execution["status"] == "SUCCEEDED", execution.get("cause")
+    details = json.loads(execution["output"])["ResultWriterDetails"]
+    manifest = json.load(account.s3.get_object(Bucket=details["Bucket"], Key=details["Key"])["Body"])
+    (file,) = manifest["ResultFiles"]["SUCCEEDED"]
+    rows = json.load(account.s3.get_object(Bucket=details["Bucket"], Key=file["Key"])["Body"])
+    assert [json.loads(row["Output"]) for row in rows] == ["good", "bad"]
+
+    for left, missing in (
+        ((invoke, READ, WRITE), "states:StartExecution"),
+        ((invoke, start, WRITE), "s3:GetObject"),
+        ((invoke, start, READ), "s3:PutObject"),
+    ):
+        refused = account.run(states, *left, **given)
+        assert refused["status"] == "FAILED"
+        assert missing in refused["cause"]
+
+
+def test_an_approval_is_asked_for_by_a_topic_and_given_by_its_token(account: Jobs) -> None:
+    sns, sqs, states = (account.session.client(name) for name in ("sns", "sqs", "stepfunctions"))
+    name = f"approval-{uuid4().hex[:12]}"
+    topic = sns.create_topic(Name=name)["TopicArn"]
+    queue = sqs.create_queue(QueueName=name)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    may = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [may]})
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+    ask = task(
+        "sns:publish.waitForTaskToken",
+        {"TopicArn": topic, "Message": "{% $string({'token': $states.context.Task.Token}) %}"},
+        TimeoutSeconds=60,
+    )
+    publish = {"Action": "sns:Publish", "Resource": topic}
+    inner = states.create_state_machine(
+        name=name,
+        definition=json.dumps({"QueryLanguage": "JSONata", "StartAt": "Ask", "States": {"Ask": ask}}),
+        roleArn=account.role(publish, service="states.amazonaws.com"),
+    )["stateMachineArn"]
+    executions = inner.replace(":stateMachine:", ":execution:") + ":*"
+    start = {
+        "Action": [f"states:{action}Execution" for action in ("Start", "Describe", "Stop")],
+        "Resource": [inner, executions],
+    }
+    nested = task("states:startExecution.sync:2", {"StateMachineArn": inner, "Input": {}})
+    arn = account.start({"Nested": nested}, start, RULES)
+
+    (message,) = eventually(lambda: sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages"))
+    states.send_task_success(taskToken=json.loads(message["Body"])["token"], output='{"approved": true}')
+
+    def ended() -> Any:
+        found = states.describe_execution(executionArn=arn)
+        return found if found["status"] != "RUNNING" else None
+
+    execution = eventually(ended)
+    assert execution["status"] == "SUCCEEDED", execution.get("cause")
+    assert json.loads(execution["output"])["Output"] == {"approved": True}
+    assert "sns:Publish" in account.run({"Ask": ask}, start)["cause"]

@@ -72,6 +72,7 @@ def _restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (stepfunctions, "_run_distributed_map"),
         (stepfunctions, "_run_execution"),
         (stepfunctions, "_run_parallel_branches"),
+        (stepfunctions, "_run_sub_machine"),
     ):
         monkeypatch.setattr(module, name, getattr(module, name))
     with (
@@ -972,6 +973,24 @@ def test_a_task_that_has_timed_out_is_told() -> None:
     assert _execution(states)["output"] == {"told": True}
 
 
+def test_branches_do_not_see_each_others_variables() -> None:
+    def branch(value: str) -> dict[str, Any]:
+        keep = {"Type": "Pass", "Assign": {"mine": value}, "Next": "Wait"}
+        wait = {"Type": "Wait", "Seconds": 1, "Next": "Show"}
+        return {"StartAt": "Keep", "States": {"Keep": keep, "Wait": wait, "Show": {**_END, "Output": "{% $mine %}"}}}
+
+    states = {
+        "Keep": {"Type": "Pass", "Assign": {"mine": "outer"}, "Next": "Both"},
+        "Both": {"Type": "Parallel", "Branches": [branch("a"), branch("b")], "Next": "Show"},
+        "Show": {**_END, "Output": "{% $append($states.input, $mine) %}"},
+    }
+    assert _execution(states)["output"] != ["a", "b", "outer"]
+
+    patches.give_branches_variables_of_their_own()
+
+    assert _execution(states)["output"] == ["a", "b", "outer"]
+
+
 def test_parallel_states_are_evaluated_in_jsonata() -> None:
     branch = {"StartAt": "Take", "States": {"Take": {**_END, "Output": "{% $states.input.part %}"}}}
     states = {
@@ -1008,7 +1027,7 @@ def test_distributed_maps_are_evaluated_in_jsonata() -> None:
         MaxConcurrency="{% $states.input.seed %}",
         Output="{% $states.result.(part & '-' & number & '-' & seed) %}",
     )
-    given = {"parts": ["a", "b"], "seed": 7}
+    given: dict[str, Any] = {"parts": ["a", "b"], "seed": 7}
     assert _execution(states, **given)["output"] != ["a-0-7", "b-1-7"]
 
     patches.complete_distributed_maps(mock.Mock(), mock.Mock())
@@ -1079,7 +1098,7 @@ def test_a_functions_exception_has_its_name() -> None:
     assert named == ["DatasetError", "Runtime.HandlerError", "Sandbox.Timedout", "mine"]
 
 
-def test_a_role_is_passed_only_by_whom_may_pass_it() -> None:
+def test_a_role_is_passed_only_by_those_who_may_pass_it() -> None:
     _create_role("states.amazonaws.com")
     condition = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
     allowed = {"Effect": "Allow", "Action": "iam:PassRole", "Resource": "*", "Condition": condition}
@@ -1089,13 +1108,17 @@ def test_a_role_is_passed_only_by_whom_may_pass_it() -> None:
         "authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=x",
         "x-amz-security-token": session["aws_session_token"],
     }
+
+    def refusal(service: str) -> patches.Response | None:
+        job = "arn:aws:iam::000000000000:role/job"
+        context = {"iam:PassedToService": f"{service}.amazonaws.com"}
+        return patches.refusal_beside("iam:PassRole", job, headers, {}, context)
+
     with mock.patch.object(app, "AUTH", True):
-        refusal = patches.refuse_to_pass("arn:aws:iam::000000000000:role/job", "sagemaker", headers, {})
-        assert refusal is not None
-        assert (
-            b"is not authorized to perform: iam:PassRole on resource: arn:aws:iam::000000000000:role/job" in refusal[2]
-        )
+        refused = refusal("sagemaker")
+        assert refused is not None
+        assert b"not authorized to perform: iam:PassRole on resource: arn:aws:iam::000000000000:role/job" in refused[2]
 
         iam._roles["model"]["InlinePolicies"]["pass"] = json.dumps({"Statement": [allowed]})
-        assert patches.refuse_to_pass("arn:aws:iam::000000000000:role/job", "sagemaker", headers, {}) is None
-        assert patches.refuse_to_pass("arn:aws:iam::000000000000:role/job", "lambda", headers, {}) is not None
+        assert refusal("sagemaker") is None
+        assert refusal("lambda") is not None

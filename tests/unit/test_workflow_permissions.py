@@ -10,7 +10,6 @@ from sm_local.workflows.permissions import of_map, required
 
 HERE = ("000000000000", "us-east-1")
 RULE = "arn:aws:events:us-east-1:000000000000:rule/StepFunctionsGetEventsFor"
-SAGEMAKER = "arn:aws:sagemaker:us-east-1:000000000000"
 
 
 @pytest.mark.parametrize(
@@ -43,30 +42,26 @@ SAGEMAKER = "arn:aws:sagemaker:us-east-1:000000000000"
             [("dynamodb:GetItem", "arn:aws:dynamodb:us-east-1:000000000000:table/jobs")],
         ),
         (
-            "sagemaker:createEndpointConfig",
-            {"EndpointConfigName": "Reviews"},
-            [("sagemaker:AddTags", f"{SAGEMAKER}:endpoint-config/reviews")],
-        ),
-        ("sagemaker:updateEndpoint", {"EndpointName": "Reviews"}, []),
-        (
             "sagemaker:createTransformJob.sync",
             {"TransformJobName": "T"},
             [
-                ("sagemaker:AddTags", f"{SAGEMAKER}:transform-job/t"),
                 *[(f"events:{action}", f"{RULE}SageMakerTransformJobsRule")
                   for action in ("PutTargets", "PutRule", "DescribeRule")],
             ],
         ),
         (
             "states:startExecution.sync:2",
-            {"StateMachineArn": "arn:machine"},
+            {"StateMachineArn": "arn:stateMachine:train"},
             [
-                ("states:StartExecution", "arn:machine"),
+                ("states:StartExecution", "arn:stateMachine:train"),
+                ("states:DescribeExecution", "arn:execution:train:*"),
+                ("states:StopExecution", "arn:execution:train:*"),
                 *[(f"events:{action}", f"{RULE}StepFunctionsExecutionRule")
                   for action in ("PutTargets", "PutRule", "DescribeRule")],
             ],
         ),
         # These are called with the role's credentials.
+        ("sagemaker:createEndpointConfig", {"EndpointConfigName": "Reviews"}, []),
         ("aws-sdk:ssm:putParameter", {"Name": "/a"}, []),
     ],
 )  # fmt: skip

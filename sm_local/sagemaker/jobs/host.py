@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,22 +88,45 @@ class Host:
         }
 
 
-def host_names(count: int) -> list[str]:
-    """Return the addresses of so many hosts, all of them this machine.
+_networks: set[int] = set()
+_networks_lock = threading.Lock()
+
+
+@contextmanager
+def host_names(count: int) -> Iterator[list[str]]:
+    """Give a job the addresses of so many hosts, all of them this machine.
+
+    Jobs with several hosts that run at the same time have other addresses each, as their hosts would take each
+    other's ports.
 
     Raises:
         JobFailedError: This machine does not have so many.
 
-    >>> host_names(2)
-    ['127.0.0.1', '127.0.0.2']
+    >>> with host_names(2) as one, host_names(2) as other:
+    ...     one, other
+    (['127.0.0.1', '127.0.0.2'], ['127.0.1.1', '127.0.1.2'])
     """
-    names = [f"127.0.0.{number}" for number in range(1, count + 1)]
-    for name in names[1:]:
-        try:
-            socket.create_server((name, 0)).close()
-        except OSError as error:
-            raise JobFailedError(
-                f"ClientError: host {name} has no address on this machine ({error.strerror}). Linux has them all; on "
-                f"macOS add it by `sudo ifconfig lo0 alias {name} up`."
-            ) from error
-    return names
+    if count == 1:
+        yield ["127.0.0.1"]
+        return
+    with _networks_lock:
+        network = next(number for number in itertools.count() if number not in _networks)
+        _networks.add(network)
+    try:
+        names = [f"127.0.{network}.{number}" for number in range(1, count + 1)]
+        for name in names:
+            _check_address(name)
+        yield names
+    finally:
+        with _networks_lock:
+            _networks.discard(network)
+
+
+def _check_address(name: str) -> None:
+    try:
+        socket.create_server((name, 0)).close()
+    except OSError as error:
+        raise JobFailedError(
+            f"ClientError: host {name} has no address on this machine ({error.strerror}). Linux has them all; on macOS "
+            f"add it by `sudo ifconfig lo0 alias {name} up`."
+        ) from error

@@ -105,6 +105,7 @@ class Processing:
                 if job.stopping.is_set() or time.monotonic() >= until:
                     for container in containers:
                         container.program.stop()
+                    self._keep_message(containers)
                     return "Stopped"
                 if time.monotonic() >= upload_due:
                     _upload_changes(containers)
@@ -119,18 +120,20 @@ class Processing:
         for container in containers:
             container.program.stop(grace_seconds=5)
         failed.program.finish()
-        self._keep_message([failed])
+        self._keep_message(containers)
         code = failed.program.exit_code or 0
         raise JobFailedError(
             f"AlgorithmError: {self._job.exit_message or ''}, exit code: {abs(code) + 128 * (code < 0)}"
         )
 
     def _keep_message(self, containers: list[Container]) -> None:
-        for container in containers:
-            message = container.directory / "output" / "message"
-            if message.is_file():
-                self._job.exit_message = message.read_text(encoding="utf-8", errors="replace")[:_MESSAGE_CHARACTERS]
-                return
+        """https://docs.aws.amazon.com/sagemaker/latest/dg/byoc-metadata.html."""
+        messages = [container.directory / "output" / "message" for container in containers]
+        try:
+            whole = "".join(message.read_text(encoding="utf-8") for message in messages if message.is_file())
+        except UnicodeDecodeError as error:
+            raise JobFailedError(f"ClientError: /opt/ml/output/message is not UTF-8: {error}") from error
+        self._job.exit_message = whole[:_MESSAGE_CHARACTERS] or None
 
     def _download(self, containers: list[Container]) -> None:
         job = self._job

@@ -195,7 +195,7 @@ class Training:
     def _members(self) -> Iterator[list[Member]]:
         with ExitStack() as stack:
             logs = self._job.role.client("logs")
-            names = host_names(self._job.instances)
+            names = stack.enter_context(host_names(self._job.instances))
             instance_type = self._job.parameters["ResourceConfig"]["InstanceType"]
             began = int(time.time())
             members = []

@@ -28,7 +28,7 @@ from tests.unit.sagemaker.recording import RecordingSink
 __all__ = ["job_role"]
 pytestmark = pytest.mark.usefixtures("job_role")
 
-SPOT = {"EnableManagedSpotTraining": True}
+SPOT: dict[str, Any] = {"EnableManagedSpotTraining": True}
 CHANNEL = {
     "ChannelName": "train",
     "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://bucket/train/"}},
@@ -116,7 +116,7 @@ def test_a_description_has_the_request_without_its_tags_and_what_became_of_it() 
 
 def test_a_warm_pool_is_reused_by_a_job_that_fits_and_gone_after_its_time() -> None:
     clock, pools = Clock(scale=60), WarmPools()
-    kept = {"ResourceConfig": resources(KeepAlivePeriodInSeconds=600), "clock": clock}
+    kept: dict[str, Any] = {"ResourceConfig": resources(KeepAlivePeriodInSeconds=600), "clock": clock}
     first, second = job("first", **kept), job("second", **kept)
     other = job("other", clock=clock, EnableNetworkIsolation=True)
     pools.take(first)
@@ -269,9 +269,18 @@ def test_hosts_are_addresses_of_this_machine(monkeypatch: pytest.MonkeyPatch) ->
         raise OSError(49, "Can't assign requested address", address)
 
     monkeypatch.setattr("socket.create_server", refuse)
-    assert host_names(1) == ["127.0.0.1"]
-    with pytest.raises(JobFailedError, match=r"sudo ifconfig lo0 alias 127\.0\.0\.2 up"):
-        host_names(2)
+    with host_names(1) as names:
+        assert names == ["127.0.0.1"]
+    with pytest.raises(JobFailedError, match=r"sudo ifconfig lo0 alias 127\.0\.0\.1 up"), host_names(2):
+        pass
+
+
+def test_jobs_at_the_same_time_have_hosts_of_their_own() -> None:
+    with host_names(2) as one:
+        with host_names(2) as other:
+            assert not {*one} & {*other}
+        with host_names(3) as again:
+            assert again[:2] == other
 
 
 def jobs_of(*names: str) -> Jobs[TrainingJob]:
