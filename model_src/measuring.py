@@ -154,7 +154,7 @@ def unanswered(examples: Sequence[Example], size_bytes: int, error: str) -> Meas
 
 
 def _by_language(examples: Sequence[Example], labels: Sequence[str | None]) -> dict[str, Judged]:
-    judged = {}
+    judged: dict[str, Judged] = {}
     for language in LANGUAGES:
         pairs = [
             (example.label, label)

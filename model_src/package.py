@@ -42,7 +42,13 @@ KINDS = (
         modules=("classifier.py",),
         no_onnx="its NumPy form was measured to be the faster one",
     ),
-    Kind(weights="model.pt", script="torch_inference.py", modules=("torch_network.py",), export="torch_export"),
+    Kind(
+        weights="model.pt",
+        script="torch_inference.py",
+        modules=("hashing.py", "torch_network.py"),
+        export="torch_export",
+    ),
+    Kind(weights="model.onnx", script="onnx_inference.py", modules=("hashing.py",)),
 )
 
 

@@ -36,7 +36,9 @@ def probe(directory: Path, texts: list[str], timed: int) -> dict[str, object]:
             raise ValueError(f"the answer to {len(batch)} texts is {str(document)[:200]}")
         return document
 
-    version, results, errors = None, [], []
+    version: str | None = None
+    results: list[Any] = []
+    errors: list[str] = []
     for start in range(0, len(texts), _BATCH):
         batch = texts[start : start + _BATCH]
         try:

@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from zlib import crc32
 
 import torch
-from features import prepare
+from hashing import Shape, features
 from torch import Tensor, nn
 
 WEIGHTS = "model.pt"
 METADATA = "metadata.json"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Shape:
-    """What the network looks like.
-
-    Args:
-        ngram_min: Characters of the shortest n-gram that is a feature.
-        ngram_max: Characters of the longest one.
-        buckets: How many rows the table of embeddings has, over which n-grams are spread by their hash.
-        dimensions: How many numbers an embedding has.
-    """
-
-    ngram_min: int = 1
-    ngram_max: int = 3
-    buckets: int = 65_536
-    dimensions: int = 32
 
 
 class Network(nn.Module):  # type: ignore[misc]  # torch is not there where types are checked
@@ -51,7 +33,7 @@ class Network(nn.Module):  # type: ignore[misc]  # torch is not there where type
     def forward(self, texts: Sequence[Sequence[int]]) -> Tensor:
         """Return a row for each text, which is given by the buckets of its n-grams."""
         device = self.output.weight.device
-        starts = torch.tensor([0, *(len(text) for text in texts)][:-1]).cumsum(0)
+        starts = torch.tensor([0, *(len(text) for text in texts)][:-1], dtype=torch.long).cumsum(0)
         flat = torch.tensor([bucket for text in texts for bucket in text], dtype=torch.long)
         return self.output(self.embeddings(flat.to(device), starts.to(device)))
 
@@ -67,22 +49,7 @@ class Network(nn.Module):  # type: ignore[misc]  # torch is not there where type
         return [self.labels[max(range(len(row)), key=row.__getitem__)] for row in self.probabilities(texts)]
 
 
-def features(texts: Iterable[str], shape: Shape) -> Iterator[list[int]]:
-    """Yield the buckets of each text's n-grams, the same in every process.
-
-    >>> list(features(["ab"], Shape(ngram_max=2, buckets=10)))
-    [[7, 1, 5]]
-    """
-    for text in texts:
-        prepared = prepare(text)
-        yield [
-            crc32(prepared[start : start + length].encode("utf-8", "surrogatepass")) % shape.buckets
-            for length in range(shape.ngram_min, shape.ngram_max + 1)
-            for start in range(len(prepared) - length + 1)
-        ]
-
-
-def save(network: Network, directory: Path, metadata: dict[str, object]) -> None:
+def save(network: Network, directory: Path, metadata: Mapping[str, object]) -> None:
     """Write the weights, and what :func:`load` has to know beside them, into ``directory``."""
     directory.mkdir(parents=True, exist_ok=True)
     torch.save(network.state_dict(), directory / WEIGHTS)

@@ -1,41 +1,30 @@
 """Train a text classifier of PyTorch, in SageMaker's script mode or without SageMaker.
 
-``python torch_train.py --train DIR --test DIR --model-dir DIR``
+``python torch_train.py --train DIR --validation DIR --model-dir DIR``
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import torch
-from channels import DataError, Example, read_channel
+from channels import DataError, read_channel
+from choices import add_options, parse, problems
+from corpus import Corpus, pool
+from hashing import Shape
+from hosts import Alone, Group, HostError, connected
 from metrics import measure, metric_lines
-from torch import nn
-from torch_network import Network, Shape, features, save
+from model_versions import model_version
+from torch_fitting import PROPERTIES, Checkpoints, Training, fit
+from torch_network import Network, save
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Training:
-    """How the network is trained.
-
-    Args:
-        epochs: How often all texts are seen.
-        batch_size: How many texts decide one step.
-        learning_rate: How far a step goes.
-        seed: Of everything random.
-    """
-
-    epochs: int = 10
-    batch_size: int = 64
-    learning_rate: float = 0.01
-    seed: int = 20240601
+_CHECKPOINTS = Path("/opt/ml/checkpoints")  # SageMaker makes it for a job that has a checkpoint configuration
 
 
 def train(
@@ -43,109 +32,142 @@ def train(
     train_directory: Path,
     model_directory: Path,
     test_directory: Path | None = None,
+    validation_directory: Path | None = None,
+    checkpoint_directory: Path | None = None,
     shape: Shape | None = None,
     training: Training | None = None,
-) -> dict[str, object]:
+    group: Group | None = None,
+    first_host: str = "",
+) -> dict[str, object] | None:
     """Train on a channel and write ``model.pt`` and ``metadata.json`` into ``model_directory``.
 
     Args:
-        train_directory: The channel, as :func:`channels.read_channel` reads it.
+        train_directory: The channel, as :func:`channels.read_channel` reads it; of several hosts, this one's part.
         model_directory: Made when it is not there.
         test_directory: Held-out texts to measure on; those that are in the training data too are left out.
-            Omitted, the model is not measured.
+            Omitted, the model is not measured on them.
+        validation_directory: The same, to choose among several models by.
+        checkpoint_directory: Where the state after each epoch is kept, and taken up again. Omitted, nowhere.
         shape: What the network looks like. Omitted, all has its default.
         training: How it is trained. Omitted, all has its default.
+        group: The hosts that train together. Omitted, this one alone.
+        first_host: The address of the first one; one host needs none.
 
     Returns:
-        What ``metadata.json`` says beside labels and shape.
+        What ``metadata.json`` says beside labels and shape; nothing on other hosts than the first.
 
     Raises:
         DataError: A channel cannot be used, or has fewer than two labels.
+        HostError: Another host is lost, or has failed.
     """
-    shape, training = shape or Shape(), training or Training()
-    examples = read_channel(train_directory)
-    labels = sorted({example.label for example in examples})
-    if len(labels) < 2:
-        raise DataError(f"all texts are labelled {labels[0]!r}: at least two labels are needed")
-    network = fit(examples, labels, shape, training)
+    shape, training, group = shape or Shape(), training or Training(), group or Alone()
+    corpus = pool(read_channel(train_directory), group)
+    choices = {**asdict(shape), **asdict(training)}
+    version = model_version(corpus.digests, choices, hosts=group.size, framework="torch")
+    checkpoints = Checkpoints(directory=checkpoint_directory, version=version) if checkpoint_directory else None
+    network = fit(corpus, shape, training, group, first_host=first_host, checkpoints=checkpoints)
+    if group.rank:
+        return None
     metadata: dict[str, object] = {
-        "model_version": model_version(examples, shape, training),
+        "model_version": version,
         "training": asdict(training),
-        "texts": len(examples),
+        "texts": len(corpus.y),
+        "hosts": group.size,
         "torch": torch.__version__,
-        "metrics": {},
+        "metrics": _measured(network, test_directory, corpus, "test"),
+        "validation": _measured(network, validation_directory, corpus, "validation"),
     }
-    if test_directory:
-        known = {example.text for example in examples}
-        held_out = [example for example in read_channel(test_directory) if example.text not in known]
-        if not held_out:
-            raise DataError(f"{test_directory}: all its texts are in the training data too: nothing can be measured")
-        measured = measure(network, held_out)
-        sys.stdout.writelines(f"{line}\n" for line in metric_lines(measured))
-        metadata["metrics"] = {name: asdict(metrics) for name, metrics in measured.items()}
     save(network, model_directory, metadata)
     return metadata
 
 
-def fit(examples: Sequence[Example], labels: Sequence[str], shape: Shape, training: Training) -> Network:
-    """Return a network that was trained on the examples; on a CPU, equal arguments give equal weights."""
-    torch.manual_seed(training.seed)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = Network(shape, labels)
-    network.to(device)
-    optimizer = torch.optim.Adam(network.parameters(), lr=training.learning_rate)
-    inputs = list(features((example.text for example in examples), shape))
-    targets = torch.tensor([labels.index(example.label) for example in examples])
-    for _ in range(training.epochs):
-        for batch in torch.randperm(len(inputs)).split(training.batch_size):
-            optimizer.zero_grad()
-            answers = network([inputs[index] for index in batch.tolist()])
-            nn.functional.cross_entropy(answers, targets[batch].to(device)).backward()
-            optimizer.step()
-    network.eval()
-    return network
+def _measured(network: Network, directory: Path | None, corpus: Corpus, channel: str) -> dict[str, object]:
+    """Print the metrics of a channel, and return them."""
+    if directory is None:
+        return {}
+    held_out = [example for example in read_channel(directory) if not corpus.has(example.text)]
+    if not held_out:
+        raise DataError(f"{directory}: all its texts are in the training data too: nothing can be measured")
+    measured = measure(network, held_out)
+    sys.stdout.writelines(f"{line}\n" for line in metric_lines(measured, channel=channel))
+    return {name: asdict(metrics) for name, metrics in measured.items()}
 
 
-def model_version(examples: Iterable[Example], shape: Shape, training: Training) -> str:
-    """Return 12 hexadecimal digits that name a model made of these examples, choices and sources."""
-    digest = hashlib.sha256(torch.__version__.encode())
-    digest.update(json.dumps([asdict(shape), asdict(training)], sort_keys=True).encode())
-    here = Path(__file__).parent
-    for source in sorted(here.rglob("*.py")):
-        digest.update(f"\0{source.relative_to(here).as_posix()}\0".encode())
-        digest.update(source.read_bytes())
-    for example in examples:
-        digest.update(json.dumps([example.text, example.label]).encode())
-    return digest.hexdigest()[:12]
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Job:
+    """What the command line and SageMaker's environment say."""
+
+    train: Path
+    test: Path | None
+    validation: Path | None
+    model_dir: Path
+    checkpoint_dir: Path | None
+    shape: Shape
+    training: Training
+    hosts: Sequence[str]
+    host: str
+
+
+def _parse(arguments: Sequence[str] | None) -> _Job:
+    environment = os.environ
+    checkpoints = environment.get("SM_CHECKPOINT_DIR") or (_CHECKPOINTS if _CHECKPOINTS.is_dir() else None)
+    parser = argparse.ArgumentParser(description="Train a text classifier of PyTorch.", allow_abbrev=False)
+    for option, value, meaning in (
+        ("--train", environment.get("SM_CHANNEL_TRAIN"), "training data"),
+        ("--validation", environment.get("SM_CHANNEL_VALIDATION"), "held-out data to choose a model by"),
+        ("--test", environment.get("SM_CHANNEL_TEST"), "held-out data"),
+        ("--model-dir", environment.get("SM_MODEL_DIR"), "for the model"),
+        ("--checkpoint-dir", checkpoints, "for the state after each epoch"),
+    ):
+        parser.add_argument(option, type=Path, default=value or None, help=meaning)
+    add_options(parser, PROPERTIES)
+    parsed = parse(parser, PROPERTIES, arguments)
+    if not parsed.train or not parsed.model_dir:
+        parser.error("give --train and --model-dir, or set SM_CHANNEL_TRAIN and SM_MODEL_DIR")
+    if found := list(problems(PROPERTIES, vars(parsed))):
+        parser.error("; ".join(found))
+    hosts = json.loads(environment.get("SM_HOSTS") or '["localhost"]')
+    return _Job(
+        train=parsed.train,
+        test=parsed.test,
+        validation=parsed.validation,
+        model_dir=parsed.model_dir,
+        checkpoint_dir=parsed.checkpoint_dir,
+        shape=Shape(**{field.name: getattr(parsed, field.name) for field in fields(Shape)}),
+        training=Training(**{field.name: getattr(parsed, field.name) for field in fields(Training)}),
+        hosts=hosts,
+        host=environment.get("SM_CURRENT_HOST") or hosts[0],
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train as the command line and SageMaker's environment say, and print the metrics.
 
     Raises:
-        SystemExit: The arguments (code 2) or the data (code 1) are wrong; the message goes to the error stream.
+        SystemExit: The arguments (code 2) or the data (code 1) are wrong, or a host is lost (code 1); the message
+            goes to the error stream.
     """
-    environment = os.environ
-    parser = argparse.ArgumentParser(description="Train a text classifier of PyTorch.", allow_abbrev=False)
-    parser.add_argument("--train", type=Path, default=environment.get("SM_CHANNEL_TRAIN") or None, help="training data")
-    parser.add_argument("--test", type=Path, default=environment.get("SM_CHANNEL_TEST") or None, help="held-out data")
-    parser.add_argument("--model-dir", type=Path, default=environment.get("SM_MODEL_DIR") or None, help="for the model")
-    for name, default in {**asdict(Shape()), **asdict(Training())}.items():
-        option = f"--{name.replace('_', '-')}"
-        parser.add_argument(option, type=type(default), default=default, help=f"{default} when omitted")
-    parsed = parser.parse_args(arguments)
-    if not parsed.train or not parsed.model_dir:
-        parser.error("give --train and --model-dir, or set SM_CHANNEL_TRAIN and SM_MODEL_DIR")
+    job = _parse(arguments)
+    choices = {**asdict(job.shape), **asdict(job.training)}
+    same = f"{os.environ.get('TRAINING_JOB_NAME', '')} {model_version([], choices, framework='torch')}"
     try:
-        metadata = train(
-            train_directory=parsed.train,
-            model_directory=parsed.model_dir,
-            test_directory=parsed.test,
-            shape=Shape(**{name: getattr(parsed, name) for name in asdict(Shape())}),
-            training=Training(**{name: getattr(parsed, name) for name in asdict(Training())}),
-        )
-    except DataError as error:
+        with connected(job.hosts, job.host, job=same) as group:
+            metadata = train(
+                train_directory=job.train,
+                model_directory=job.model_dir,
+                test_directory=job.test,
+                validation_directory=job.validation,
+                checkpoint_directory=job.checkpoint_dir,
+                shape=job.shape,
+                training=job.training,
+                group=group,
+                first_host=job.hosts[0],
+            )
+    except (DataError, HostError) as error:
         sys.exit(f"error: {error}")
+    if metadata is None:
+        sys.stdout.write(f"{job.host} is done: {job.hosts[0]} writes the model\n")
+        return
     sys.stdout.write(f"model_version={metadata['model_version']}\n")
 
 

@@ -22,9 +22,10 @@ def channel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def packaged(channel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a model directory as SageMaker's PyTorch container gets it."""
+    from hashing import Shape
     from package import package
-    from torch_network import Shape
-    from torch_train import Training, train
+    from torch_fitting import Training
+    from torch_train import train
 
     directory = tmp_path_factory.mktemp("model")
     train(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict
@@ -24,8 +25,30 @@ pytest.importorskip("torch", reason="PyTorch is not in uv.lock: make test-torch 
 def test_a_packaged_model_has_the_model_and_all_code_that_serves_it(packaged: Path) -> None:
     found = {path.relative_to(packaged).as_posix() for path in packaged.rglob("*") if path.suffix != ".pyc"}
 
-    assert found >= {"model.pt", "metadata.json", "code/inference.py", "code/torch_network.py", "code/textprep"}
+    assert found >= {
+        "model.pt",
+        "metadata.json",
+        "code/inference.py",
+        "code/hashing.py",
+        "code/torch_network.py",
+        "manifest.json",
+    }
     assert "code/torch_inference.py" not in found
+
+
+def test_a_changed_model_is_refused_before_it_is_loaded(packaged: Path, tmp_path: Path) -> None:
+    shutil.copytree(packaged, tmp_path / "model")
+    (tmp_path / "model" / "model.pt").write_bytes(b"not a model")
+
+    run = subprocess.run(
+        [sys.executable, "-c", "import inference; inference.model_fn('..')"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path / "model" / "code",
+    )
+
+    assert "ManifestError: this is not the model that was packaged: model.pt differs" in run.stderr
 
 
 @pytest.fixture(scope="module")

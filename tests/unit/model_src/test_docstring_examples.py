@@ -9,6 +9,7 @@ MODULES = (
     "choices",
     "classifier",
     "features",
+    "hashing",
     "hyperparameters",
     "judged",
     "payloads",

@@ -7,6 +7,7 @@ from pathlib import Path
 import choices
 import jsonschema
 import pytest
+from hashing import Shape
 from hyperparameters import PROPERTIES, HyperparameterError, Hyperparameters
 
 SCHEMA = json.loads(Path(choices.__file__).with_name("hyperparameters.json").read_text(encoding="utf-8"))
@@ -61,6 +62,14 @@ def test_the_schema_is_a_json_schema_of_all_choices_and_their_defaults() -> None
         assert schema["description"].endswith(".")
         assert {"type", "default"} <= set(schema)
         assert ("minimum" in schema and "maximum" in schema) == (schema["type"] in ("integer", "number"))
+
+
+def test_the_schema_of_the_pytorch_script_has_the_defaults_of_the_code_in_the_archive() -> None:
+    schema = json.loads(Path(choices.__file__).with_name("torch_hyperparameters.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    defaults = {name: each["default"] for name, each in schema["properties"].items()}
+    assert asdict(Shape()) == {field.name: defaults[field.name] for field in fields(Shape)}
+    assert list(choices.problems(schema["properties"], defaults)) == []
 
 
 @pytest.mark.parametrize(
