@@ -1,8 +1,8 @@
 """Package a trained model and measure it and the one in service: SageMaker's processing job, ``python evaluate.py``.
 
 Reads below ``PROCESSING_DIR`` (``/opt/ml/processing`` when it is not set) ``input/candidate/model.tar.gz``, which
-training wrote, ``input/test/test.jsonl`` and, where a model is in service, the one archive in ``input/in-service/``, whatever its name.
-Writes
+training wrote, ``input/test/test.jsonl`` and, where a model is in service, the one archive in ``input/in-service/``,
+whatever its name. Writes
 
 - ``output/model/model.tar.gz``: the packaged model
 - ``output/evaluation/evaluation.json``: what decides about a promotion

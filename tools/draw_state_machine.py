@@ -60,7 +60,7 @@ def fates(history: Mapping[str, Any]) -> dict[str, Fate]:
     found: dict[str, Fate] = {}
     names: dict[int, str] = {}
     for event in history["events"]:
-        name = names.get(event["previousEventId"], "")
+        name = names.get(event.get("previousEventId", event["id"] - 1), "")
         if entered := event.get("stateEnteredEventDetails"):
             name = entered["name"]
             found.setdefault(name, Fate.ENTERED)
@@ -75,7 +75,8 @@ def dot(machine: Mapping[str, Any], states: Mapping[str, Fate] | None = None) ->
     lines = [
         "digraph {",
         'graph [fontname="Helvetica,Arial,sans-serif", fontsize=11, nodesep=0.3, ranksep=0.35, bgcolor=white]',
-        'node [fontname="Helvetica,Arial,sans-serif", fontsize=11, shape=box, margin="0.25,0.08", style="rounded,filled", color="#5f6368"]',
+        'node [fontname="Helvetica,Arial,sans-serif", fontsize=11, shape=box, margin="0.25,0.08"]',
+        'node [style="rounded,filled", color="#5f6368"]',
         'edge [fontname="Helvetica,Arial,sans-serif", fontsize=9, color="#5f6368", arrowsize=0.7]',
         *_states(machine, states),
         "}",
@@ -105,7 +106,8 @@ def _states(machine: Mapping[str, Any], fate: Mapping[str, Fate] | None) -> Iter
     for name, state in states.items():
         if inner := state.get("ItemProcessor"):
             yield f'subgraph "cluster {name}" {{ label="for each: {_what(name, state)}"; style="rounded,dashed"'
-            yield from _states(inner, fate)
+            # Executions of a distributed map have histories of their own.
+            yield from _states(inner, fate if fate and inner["States"].keys() & fate.keys() else None)
             yield "}"
         yield _node(name, state, fate)
         yield from _edges(name, state, ends_of_failures)

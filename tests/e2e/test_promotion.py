@@ -26,9 +26,9 @@ def stack(local_aws: LocalAws, first_model: tuple[Path, str]) -> TrainingStack:
     return deploy_trainings(local_aws, first_model[0])
 
 
-def uploaded_model(stack: TrainingStack, directory: Path, **hyperparameters: int) -> tuple[str, str]:
+def uploaded_model(stack: TrainingStack, directory: Path, hyperparameters: Hyperparameters) -> tuple[str, str]:
     """Train another model, put it where promotions look for models, and return its URL and version."""
-    version = train_tiny_model(directory / "model", hyperparameters=Hyperparameters(**hyperparameters))
+    version = train_tiny_model(directory / "model", hyperparameters=hyperparameters)
     archive = directory / "model.tar.gz"
     _archive.write_tar_gz(_archive.collect(directory / "model"), archive)
     bucket, key = stack.outputs["ArtifactBucketName"], f"models/{version}/model.tar.gz"
@@ -48,7 +48,7 @@ def test_a_model_is_promoted_kept_by_deployments_and_taken_back(
 ) -> None:
     directory, first = first_model
     assert stack.version() == first
-    url, second = uploaded_model(stack, tmp_path, ngram_max=2, max_features=500)
+    url, second = uploaded_model(stack, tmp_path, Hyperparameters(ngram_max=2, max_features=500))
 
     with stack.calling() as calls:
         promotion = stack.run("Promotion", {"model_data": url, "model_version": second})

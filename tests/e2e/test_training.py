@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,9 @@ from sm_client import ApiError, Training
 from sm_local import process
 from tests.local_aws import LocalAws
 from tests.tiny_model import train_tiny_model
+from tests.trainings.data import real_rows
 from tests.trainings.stack import TrainingStack, deploy_trainings
 
-DATA = Path(__file__).parents[2] / ".build/data"
 SMALL = {"ngram_max": 2, "max_features": 4_000, "regularization": 1.0}
 
 
@@ -32,17 +31,6 @@ def first_version(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 @pytest.fixture(scope="module")
 def stack(local_aws: LocalAws, first_version: tuple[Path, str]) -> TrainingStack:
     return deploy_trainings(local_aws, first_version[0])
-
-
-def real_rows(count: int, *, skip: int = 0) -> list[dict[str, str]]:
-    """Return as many Chinese reviews as English mails."""
-    rows: list[dict[str, str]] = []
-    for name in ("reviews-zh", "mail-en"):
-        with (DATA / "train" / f"{name}.jsonl").open(encoding="utf-8") as lines:
-            for line in islice(lines, skip, skip + count // 2):
-                row = json.loads(line)
-                rows.append({"text": row["text"][:500], "label": row["label"]})
-    return rows
 
 
 def train(stack: TrainingStack, dataset: str, **request: Any) -> Training:

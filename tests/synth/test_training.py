@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ from sm_constructs.monitoring import StateMachineThresholds
 from tests.synth.templates import all_of, only, resources_of, statements
 
 pytestmark = pytest.mark.usefixtures("bundles")
-MODEL = Path(__file__).parents[2] / "docs/examples/model"
+DOCS = Path(__file__).parents[2] / "docs"
+MODEL = DOCS / "examples/model"
 
 
 def trained(stack: cdk.Stack, **arguments: Any) -> TrainingWorkflow:
@@ -411,3 +413,13 @@ def test_thresholds_that_make_no_sense_are_refused(stack: cdk.Stack) -> None:
         Monitoring(stack, "Monitoring").monitor_state_machine(
             trained(stack).state_machine, name="T", thresholds=StateMachineThresholds(failed=0, timed_out=0)
         )
+
+
+@pytest.mark.parametrize(
+    ("picture", "promotion"), [("training", False), ("training-execution", False), ("promotion", True)]
+)
+def test_pictures_in_the_docs_have_the_states_that_there_are(stack: cdk.Stack, picture: str, promotion: bool) -> None:
+    trained(stack)
+
+    drawn = set(re.findall(r"<title>(\w+)</title>", (DOCS / f"{picture}.svg").read_text()))
+    assert {name for name, _ in _all_states(definition(stack, promotion=promotion)["States"])} == drawn
