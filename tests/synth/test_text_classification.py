@@ -238,6 +238,11 @@ def test_every_part_is_watched(app: cdk.App, model_data: ModelData) -> None:
         "DatasetAnnotatePart",
         "Endpoint",
         "Jobs",
+        "AnnounceJobs",
+        "BuryJobs",
+        "SubmitFile",
+        "SubmitJob",
+        "ReadJob",
     ]
 
 
