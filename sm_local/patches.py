@@ -12,6 +12,7 @@ import hmac
 import json
 import re
 import secrets
+import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -89,13 +90,22 @@ def sagemaker_resource_arn(path: str, body: bytes, region: str, account: str) ->
         except ValueError:
             parameters = {}
         fields = {
+            "TrainingJobName": "training-job",
+            "ProcessingJobName": "processing-job",
+            "TransformJobName": "transform-job",
             "InferenceComponentName": "inference-component",
             "EndpointName": "endpoint",
             "EndpointConfigName": "endpoint-config",
             "ModelName": "model",
+            "ModelPackageGroupName": "model-package-group",
+            "ModelPackageArn": "model-package",
+            "ModelPackageName": "model-package",
+            "ResourceArn": "",
         }
         named = next(((kind, parameters[field]) for field, kind in fields.items() if field in parameters), ("", ""))
     kind, name = named
+    if str(name).startswith("arn:"):
+        return str(name)
     return f"arn:aws:sagemaker:{region}:{account}:{kind}/{str(name).lower()}" if name else "*"
 
 
@@ -291,21 +301,52 @@ def _trusts(trust_policy: str | dict[str, Any], service: str) -> bool:
     )
 
 
-def role_allows(role_arn: str, action: str, resource: str, region: str) -> bool:
-    """Return whether the identity policies of a role allow an action that no local service would check."""
+def role_allows(
+    role_arn: str, action: str, resource: str, region: str, context: Mapping[str, str] | None = None
+) -> bool:
+    """Return whether the identity policies of a role allow an action that no local service would check.
+
+    `context` has the condition keys of the call, in lower case.
+    """
     from ministack.core import iam_evaluator
 
     account, role_name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
-    context = iam_evaluator.EvalContext(
+    evaluated = iam_evaluator.EvalContext(
         principal_arn=role_arn,
         principal_type="AssumedRole",
         principal_account=account,
         action=action,
         resource_arn=resource,
         region=region,
+        service_context=dict(context or {}),
     )
     policies = iam_evaluator._gather_role_policies(role_name, account)
-    return bool(iam_evaluator.evaluate(context, policies).decision == "Allow")
+    return bool(iam_evaluator.evaluate(evaluated, policies).decision == "Allow")
+
+
+def refuse_to_pass(role_arn: str, service: str, headers: Mapping[str, str], query: Any) -> Response | None:
+    """MiniStack never asks whether a caller may pass a role: return the refusal if it may not."""
+    from ministack import app
+
+    refusal: Response | None = app._enforce_data_plane(
+        service,
+        "iam:PassRole",
+        headers,
+        query,
+        str(uuid.uuid4()),
+        resource_arn=role_arn,
+        service_context={"iam:PassedToService": f"{service}.amazonaws.com"},
+        named_resource=role_arn,
+    )
+    return refusal
+
+
+def put_event(source: str, detail_type: str, detail: Mapping[str, Any], resources: list[str]) -> None:
+    """Tell EventBridge what a service of AWS tells it, in the account and region of the request under way."""
+    from ministack.services import eventbridge
+
+    event = {"Source": source, "DetailType": detail_type, "Detail": json.dumps(detail), "Resources": resources}
+    eventbridge._put_events({"Entries": [event]}, allow_aws_source=True)
 
 
 class Databases(Protocol):
@@ -488,7 +529,7 @@ def tell_eventbridge_of_alarms() -> None:
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-and-eventbridge.html
     """
-    from ministack.services import cloudwatch, eventbridge
+    from ministack.services import cloudwatch
 
     dispatch = cloudwatch._dispatch_alarm_actions
 
@@ -505,13 +546,7 @@ def tell_eventbridge_of_alarms() -> None:
             "previousState": {"value": old_state},
             "configuration": {"description": alarm.get("AlarmDescription", "")},
         }
-        event = {
-            "Source": "aws.cloudwatch",
-            "DetailType": "CloudWatch Alarm State Change",
-            "Detail": json.dumps(detail),
-            "Resources": [alarm["AlarmArn"]],
-        }
-        eventbridge._put_events({"Entries": [event]}, allow_aws_source=True)
+        put_event("aws.cloudwatch", "CloudWatch Alarm State Change", detail, [alarm["AlarmArn"]])
 
     cloudwatch._dispatch_alarm_actions = dispatch_and_tell
 
@@ -873,6 +908,281 @@ def move_message(source_arn: str, destination_arn: str | None) -> bool:
     return True
 
 
+class Execution(NamedTuple):
+    """An execution of a state machine.
+
+    Args:
+        name: Its name.
+        role_arn: The state machine's role.
+        state_machine_arn: The state machine.
+        record: MiniStack's record of it.
+        timed_out: Set when the task under way has taken too long.
+    """
+
+    name: str
+    role_arn: str
+    state_machine_arn: str
+    record: Mapping[str, Any]
+    timed_out: threading.Event
+
+    def wants_task(self) -> bool:
+        """Return whether the answer of the task under way still counts."""
+        return self.record["status"] == "RUNNING" and not self.timed_out.is_set()
+
+
+_execution: contextvars.ContextVar[Execution] = contextvars.ContextVar("sm_local_execution")
+
+
+def current_execution() -> Execution:
+    """Return the execution whose task this thread runs."""
+    return _execution.get()
+
+
+def task_error(error: str, cause: str) -> Exception:
+    """Return what a task raises to fail."""
+    from ministack.services import stepfunctions
+
+    failure: Exception = stepfunctions._ExecutionError(error, cause)
+    return failure
+
+
+def api_members(arguments: dict[str, Any], shape: Any) -> dict[str, Any]:
+    """Return a task's arguments with the members' names of a service's API, which differ in capitals."""
+    from ministack.services import stepfunctions
+
+    members: dict[str, Any] = stepfunctions._sdk_json_param_value(arguments, shape) if shape else arguments
+    return members
+
+
+def tell_tasks_their_execution() -> None:
+    """MiniStack's tasks do not know whose they are: keep it beside their thread.
+
+    Nor does MiniStack leave an execution stopped whose task fails for it.
+    """
+    from ministack.services import stepfunctions
+
+    run, fail = stepfunctions._run_execution, stepfunctions._fail_execution
+
+    def run_known(arn: str) -> None:
+        record = stepfunctions._executions.get(arn)
+        machine = stepfunctions._state_machines.get((record or {}).get("stateMachineArn"))
+        if record is None or machine is None:
+            run(arn)
+            return
+        token = _execution.set(
+            Execution(record["name"], machine["roleArn"], record["stateMachineArn"], record, threading.Event())
+        )
+        try:
+            run(arn)
+        finally:
+            _execution.reset(token)
+
+    def fail_unless_stopped(record: dict[str, Any], error: str, cause: str) -> None:
+        if record["status"] != "ABORTED":
+            fail(record, error, cause)
+
+    stepfunctions._run_execution = run_known
+    stepfunctions._fail_execution = fail_unless_stopped
+
+
+def authorize_tasks(check: Callable[[str, Any, Execution], None]) -> None:
+    """MiniStack's tasks do what they like: let `check` raise for what the state machine's role may not.
+
+    Nor do they begin any more once the execution is stopped.
+    """
+    from ministack.services import stepfunctions
+
+    invoke, invoke_with_callback = stepfunctions._invoke_resource, stepfunctions._invoke_with_callback
+
+    def authorize(resource: str, arguments: Any) -> None:
+        if (execution := _execution.get(None)) is not None:
+            if execution.record["status"] != "RUNNING":
+                raise task_error("States.TaskFailed", "The execution was stopped.")
+            check(resource, arguments, execution)
+
+    def invoke_authorized(resource: str, arguments: Any) -> Any:
+        authorize(resource, arguments)
+        return invoke(resource, arguments)
+
+    def invoke_authorized_with_callback(resource: str, arguments: Any, token: str, state: dict[str, Any]) -> Any:
+        authorize(resource, arguments)
+        return invoke_with_callback(resource, arguments, token, state)
+
+    stepfunctions._invoke_resource = invoke_authorized
+    stepfunctions._invoke_with_callback = invoke_authorized_with_callback
+
+
+def stop_tasks_that_time_out() -> None:
+    """MiniStack lets a task that has timed out go on: tell it."""
+    from ministack.services import stepfunctions
+
+    invoke = stepfunctions._invoke_resource_with_timeout
+
+    def invoke_with_timeout(resource: str, arguments: Any, seconds: float) -> Any:
+        execution = _execution.get(None)
+        if execution is None:
+            return invoke(resource, arguments, seconds)
+        timed_out = threading.Event()
+        token = _execution.set(execution._replace(timed_out=timed_out))
+        try:
+            return invoke(resource, arguments, seconds)
+        except stepfunctions._ExecutionError as error:
+            if error.error == "States.Timeout":
+                timed_out.set()
+            raise
+        finally:
+            _execution.reset(token)
+
+    stepfunctions._invoke_resource_with_timeout = invoke_with_timeout
+
+
+def add_integrations(handlers: Mapping[str, Callable[[str, Any], Any]]) -> None:
+    """MiniStack has no SageMaker integrations, and makes SDK calls with everybody's permissions: add ours.
+
+    It looks for the first key that a task's resource begins with, before it makes an SDK call itself.
+    """
+    from ministack.services import stepfunctions
+
+    stepfunctions._SERVICE_DISPATCH.update(handlers)
+
+
+def run_parallel_states_in_jsonata() -> None:
+    """MiniStack's parallel states know JSONPath only: evaluate Arguments, Output and Assign."""
+    from ministack.services import stepfunctions
+
+    run = stepfunctions._run_parallel_branches
+
+    def run_in_either(state: dict[str, Any], raw_input: Any, execution: Any, ctx: dict[str, Any]) -> Any:
+        if stepfunctions._state_query_language(state, ctx) != "JSONata":
+            return run(state, raw_input, execution, ctx)
+        arguments = stepfunctions._apply_jsonata_arguments(state, raw_input, ctx)
+        result, following = run(state, arguments, execution, ctx)
+        return _jsonata_output(state, raw_input, ctx, result), following
+
+    stepfunctions._run_parallel_branches = run_in_either
+
+
+def _jsonata_output(state: dict[str, Any], raw_input: Any, ctx: dict[str, Any], result: Any) -> Any:
+    from ministack.services import stepfunctions
+
+    output = stepfunctions._apply_jsonata_output(state, raw_input, ctx, result=result, default=result)
+    stepfunctions._apply_state_assign(state, raw_input, ctx, result=result)
+    return output
+
+
+def complete_distributed_maps(
+    check: Callable[[Mapping[str, Any], Mapping[str, Any], Execution], None],
+    write_results: Callable[[Mapping[str, Any], list[Any], str, Execution], Any],
+) -> None:
+    """MiniStack's distributed maps know JSONPath only, no batches, and no results in S3; they read what they like.
+
+    Items, the children's inputs, results and output are made here, and MiniStack runs the children.
+
+    Args:
+        check: Raises when the state machine's role may not read the items, of an ItemReader and its arguments.
+        write_results: Carries out a ResultWriter's arguments.
+    """
+    from ministack.services import stepfunctions
+
+    run = stepfunctions._run_distributed_map
+    numbers = ("MaxConcurrency", "ToleratedFailureCount", "ToleratedFailurePercentage")
+
+    def run_complete(
+        state: dict[str, Any], raw_input: Any, effective: Any, iterator: Any, execution: Any, ctx: dict[str, Any]
+    ) -> Any:
+        jsonata = stepfunctions._state_query_language(state, ctx) == "JSONata"
+
+        def evaluated(value: Any, context: dict[str, Any] = ctx) -> Any:
+            if jsonata:
+                return stepfunctions._apply_jsonata_template(value, raw_input, context)
+            return stepfunctions._resolve_params_obj(value, effective, context)
+
+        def arguments_of(field: dict[str, Any]) -> Any:
+            return evaluated(field.get("Arguments") or field.get("Parameters") or {})
+
+        known = _execution.get(None)
+        reader = state.get("ItemReader") or {}
+        arguments = arguments_of(reader)
+        if known is not None:
+            check(reader, arguments, known)
+        if reader:
+            config = evaluated(reader.get("ReaderConfig") or {}) if jsonata else reader.get("ReaderConfig")
+            whole = {**reader, "Parameters": arguments, "ReaderConfig": config}
+            items = stepfunctions._read_map_items(whole, effective, ctx)
+        elif jsonata:
+            items = evaluated(state["Items"]) if "Items" in state else effective
+        else:
+            items = stepfunctions._resolve_path_or_ctx(state.get("ItemsPath", "$"), effective, ctx)
+        items = items if isinstance(items, list) else [items]
+        if selector := state.get("ItemSelector") or state.get("Parameters"):
+            items = [
+                evaluated(selector, {**ctx, "Map": {"Item": {"Index": index, "Value": item}}})
+                for index, item in enumerate(items)
+            ]
+        if batcher := state.get("ItemBatcher"):
+            items = _batches(items, evaluated(batcher))
+        children = {name: evaluated(state[name]) for name in numbers if name in state}
+        result, _following = run({**children, "End": True}, items, items, iterator, execution, ctx)
+        if (writer := arguments_of(state.get("ResultWriter") or {})) and known is not None:
+            runs = stepfunctions._map_runs.items()
+            map_run = [arn for arn, run in runs if run["executionArn"] == execution["executionArn"]][-1]
+            result = write_results(writer, result, map_run, known)
+        if jsonata:
+            return _jsonata_output(state, raw_input, ctx, result), stepfunctions._next_or_end(state)
+        selected = stepfunctions._apply_result_selector(state, result)
+        output = stepfunctions._apply_result_path(state, raw_input, selected)
+        return stepfunctions._apply_output_path(state, output, ctx), stepfunctions._next_or_end(state)
+
+    stepfunctions._run_distributed_map = run_complete
+
+
+def _batches(items: list[Any], batcher: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the inputs of children that get several items each.
+
+    >>> _batches([1, 2, 3], {"MaxItemsPerBatch": 2, "BatchInput": {"by": "id"}})
+    [{'BatchInput': {'by': 'id'}, 'Items': [1, 2]}, {'BatchInput': {'by': 'id'}, 'Items': [3]}]
+    """
+    size = int(batcher.get("MaxItemsPerBatch") or len(items) or 1)
+    same = {"BatchInput": batcher["BatchInput"]} if "BatchInput" in batcher else {}
+    return [{**same, "Items": items[first : first + size]} for first in range(0, len(items), size)]
+
+
+def name_exceptions_of_functions() -> None:
+    """MiniStack calls every exception of a Lambda function ``Runtime.HandlerError``: name it, as Lambda does.
+
+    Retry and Catch go by that name.
+    """
+    from ministack.services import lambda_svc
+
+    execute = lambda_svc._execute_function_with_config_scope
+
+    def execute_and_name(*arguments: Any, **options: Any) -> Any:
+        answer = execute(*arguments, **options)
+        body = answer.get("body") if isinstance(answer, dict) and answer.get("error") else None
+        if not isinstance(body, dict) or body.get("errorType") != "Runtime.HandlerError":
+            return answer
+        return {
+            **answer,
+            "body": {**body, "errorType": exception_name(str(answer.get("log", ""))) or body["errorType"]},
+        }
+        return answer
+
+    lambda_svc._execute_function_with_config_scope = execute_and_name
+
+
+def exception_name(log: str) -> str | None:
+    r"""Return the class of the exception that the last traceback in a log ends with.
+
+    >>> trace = "Traceback (most recent call last):\n  File a.py, line 1\nlogic.DatasetError: row 3\n  is broken"
+    >>> exception_name(trace)
+    'DatasetError'
+    """
+    _, found, trace = log.rpartition("Traceback (most recent call last):\n")
+    lines = (line for line in trace.splitlines() if not line.startswith(" ")) if found else iter(())
+    match = re.match(r"[\w.]+", next(lines, ""))
+    return match[0].rsplit(".", 1)[-1] if match else None
+
+
 def stop_lambda_workers() -> None:
     """Kill the worker processes that MiniStack keeps warm; it leaves them running at exit."""
     from ministack.core import lambda_runtime
@@ -901,6 +1211,7 @@ def apply(
     from importlib.metadata import version
 
     from sm_local.message_moves import MessageMoves
+    from sm_local.workflows import permissions, result_writer, sagemaker_tasks
 
     if (found := version("ministack")) != MINISTACK_VERSION:
         raise RuntimeError(f"sm_local patches ministack {MINISTACK_VERSION}, found {found}: run `make setup`")
@@ -926,3 +1237,10 @@ def apply(
     authorize_batches_as_their_single_calls()
     send_no_message_into_a_list_about_to_be_replaced()
     add_message_moves(MessageMoves().handlers)
+    tell_tasks_their_execution()
+    authorize_tasks(permissions.check)
+    stop_tasks_that_time_out()
+    add_integrations(sagemaker_tasks.handlers())
+    run_parallel_states_in_jsonata()
+    complete_distributed_maps(permissions.check_map, result_writer.write_results)
+    name_exceptions_of_functions()

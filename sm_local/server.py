@@ -100,6 +100,7 @@ def serve(port: int, state: StateDirectory, clock: Clock) -> None:
         OSError: The port is taken.
     """
     shutil.rmtree(state.endpoints, ignore_errors=True)
+    shutil.rmtree(state.jobs, ignore_errors=True)
     shutil.rmtree(state.databases, ignore_errors=True)
     ensure_certificate(state)
     configure(port, state)

@@ -34,6 +34,11 @@ class StateDirectory:
         return self.root / "endpoints"
 
     @property
+    def jobs(self) -> Path:
+        """What training, processing and transform jobs find and make in their containers."""
+        return self.root / "jobs"
+
+    @property
     def databases(self) -> Path:
         """Where the data of Aurora clusters are."""
         return self.root / "databases"

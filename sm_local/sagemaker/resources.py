@@ -29,6 +29,7 @@ def resource_types(sagemaker: SageMaker) -> patches.ResourceHandlers:
         "AWS::SageMaker::EndpointConfig": _immutable(sagemaker, "EndpointConfig"),
         "AWS::SageMaker::Endpoint": _endpoint(sagemaker),
         "AWS::SageMaker::InferenceComponent": _component(sagemaker),
+        "AWS::SageMaker::ModelPackageGroup": _model_package_group(sagemaker),
         **recorded_types(),
     }
 
@@ -117,6 +118,32 @@ def _component(sagemaker: SageMaker) -> dict[str, Any]:
         described = components.describe({f"{kind}Name": name})
         arn = str(described[f"{kind}Arn"])
         return arn, {f"{kind}Arn": arn, f"{kind}Status": str(described[f"{kind}Status"])}
+
+    return {"create": create, "update": update, "update_with_logical_id": True, "delete": delete}
+
+
+def _model_package_group(sagemaker: SageMaker) -> dict[str, Any]:
+    kind = "ModelPackageGroup"
+
+    def create(logical_id: str, properties: Properties, _stack: str) -> Created:
+        name = properties.get(f"{kind}Name") or generated_name(logical_id)
+        arn = sagemaker.call(f"Create{kind}", typed(f"Create{kind}", {**properties, f"{kind}Name": name}))[f"{kind}Arn"]
+        return arn, _group_attributes(arn)
+
+    def update(arn: str, old: Properties, new: Properties, stack: str, logical_id: str) -> Created:
+        kept = ("Tags", f"{kind}Policy")
+        if all(old.get(name) == new.get(name) for name in {*old, *new} if name not in kept):
+            return arn, _group_attributes(arn)
+        return create(logical_id, new, stack)
+
+    def delete(arn: str, _properties: Properties) -> None:
+        """As on AWS, a group that has packages stays, and so does its stack."""
+        ignoring_what_is_gone(sagemaker, f"Delete{kind}", {f"{kind}Name": arn})
+
+    def _group_attributes(arn: str) -> dict[str, str]:
+        described = sagemaker.call(f"Describe{kind}", {f"{kind}Name": arn})
+        return {f"{kind}Arn": arn, f"{kind}Status": str(described[f"{kind}Status"]),
+                "CreationTime": str(described["CreationTime"])}  # fmt: skip
 
     return {"create": create, "update": update, "update_with_logical_id": True, "delete": delete}
 

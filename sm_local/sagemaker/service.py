@@ -1,4 +1,4 @@
-"""The SageMaker API of the local AWS: hosting by this package, records of everything else by moto."""
+"""The SageMaker API of the local AWS: hosting and jobs by this package, records of everything else by moto."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextvars
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sm_local import patches
 from sm_local.clock import Clock
@@ -15,10 +15,16 @@ from sm_local.sagemaker import runtime, validation
 from sm_local.sagemaker.configs import EndpointConfigs
 from sm_local.sagemaker.endpoints import Endpoints
 from sm_local.sagemaker.errors import SageMakerError
+from sm_local.sagemaker.jobs import program, transform
+from sm_local.sagemaker.jobs.processing import processing_jobs
+from sm_local.sagemaker.jobs.registry import Jobs
+from sm_local.sagemaker.jobs.training import training_jobs
 from sm_local.sagemaker.metrics import AlarmStates, MetricSink
 from sm_local.sagemaker.models import Models
+from sm_local.sagemaker.packages import ModelPackages
 from sm_local.sagemaker.registry import Parameters
 from sm_local.sagemaker.surroundings import Surroundings
+from sm_local.sagemaker.tags import Tags
 from sm_local.state import StateDirectory
 
 _JSON = {"Content-Type": "application/x-amz-json-1.1"}
@@ -39,11 +45,18 @@ class SageMaker:
     """
 
     def __init__(self, state: StateDirectory, *, clock: Clock, metrics: MetricSink, alarms: AlarmStates) -> None:
-        self.models = Models(lambda name: _moto("DescribeModelPackage", {"ModelPackageName": name}))
+        packages = ModelPackages()
+        self.models = Models(lambda name: packages.describe({"ModelPackageName": name}))
         self.configs = EndpointConfigs(self.models)
         surroundings = Surroundings(state=state, clock=clock, metrics=metrics, alarms=alarms, models=self.models)
         self.endpoints = Endpoints(self.configs, surroundings)
         components = self.endpoints.components
+        self._tags = Tags()
+        self._jobs: dict[str, Jobs[Any]] = {
+            "Training": training_jobs(state, metrics, clock),
+            "Processing": processing_jobs(state),
+            "Transform": transform.transform_jobs(state, self.models, metrics, clock),
+        }
         self._callers = ThreadPoolExecutor(_MOST_CALLS, thread_name_prefix="sagemaker-call")
         self._operations: dict[str, Callable[[Parameters], Parameters]] = {
             "CreateModel": self.models.create,
@@ -66,17 +79,41 @@ class SageMaker:
             "DescribeInferenceComponent": components.describe,
             "DeleteInferenceComponent": components.delete,
             "ListInferenceComponents": components.list,
+            "AddTags": self._tags.add,
+            "DeleteTags": self._tags.delete,
+            "ListTags": self._tags.list,
+            "CreateModelPackageGroup": packages.create_group,
+            "DescribeModelPackageGroup": packages.describe_group,
+            "DeleteModelPackageGroup": packages.delete_group,
+            "ListModelPackageGroups": packages.list_groups,
+            "CreateModelPackage": packages.create,
+            "DescribeModelPackage": packages.describe,
+            "UpdateModelPackage": packages.update,
+            "DeleteModelPackage": packages.delete,
+            "ListModelPackages": packages.list,
         }
+        for kind, jobs in self._jobs.items():
+            self._operations |= {
+                f"Create{kind}Job": jobs.create,
+                f"Describe{kind}Job": jobs.describe,
+                f"Stop{kind}Job": jobs.stop,
+                f"List{kind}Jobs": jobs.list,
+            }
 
     async def handle(
-        self, method: str, path: str, headers: dict[str, str], body: bytes, _query: dict[str, list[str]]
+        self, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
     ) -> patches.Response:
         """Answer one request, in the form MiniStack wants of a service."""
         try:
             if method == "POST" and (endpoint := patches.invoked_endpoint(path)) is not None:
                 return await self._in_thread(lambda: runtime.answer(self.endpoints, endpoint, path, headers, body))
             operation = headers.get("x-amz-target", "").removeprefix("SageMaker.")
-            answer = await self._in_thread(lambda: self.call(operation, json.loads(body or b"{}")))
+            parameters = json.loads(body or b"{}")
+            if (role := _passed_role(operation, parameters)) and (
+                refusal := patches.refuse_to_pass(role, "sagemaker", headers, query)
+            ):
+                return refusal
+            answer = await self._in_thread(lambda: self.call(operation, parameters))
             return 200, dict(_JSON), json.dumps(answer).encode()
         except SageMakerError as error:
             members = {"__type": error.code, "message": error.message, "Message": error.message, **error.details}
@@ -90,17 +127,31 @@ class SageMaker:
         """
         if own := self._operations.get(operation):
             validation.check(operation, parameters)
-            return own(parameters)
+            answer = own(parameters)
+            if operation.startswith("Create"):
+                self._tags.keep(answer, parameters)
+            return answer
         return _moto(operation, parameters)
 
     def shut_down(self) -> None:
-        """Stop every model's process."""
+        """Stop every model's and every job's process."""
+        for jobs in self._jobs.values():
+            jobs.shut_down()
+        program.kill_all()
+        transform.stop_all()
         self.endpoints.shut_down()
         self._callers.shutdown(wait=False, cancel_futures=True)
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         context = contextvars.copy_context()
         return await asyncio.get_running_loop().run_in_executor(self._callers, lambda: context.run(work))
+
+
+def _passed_role(operation: str, parameters: Parameters) -> str | None:
+    """Return the role that the caller hands to SageMaker, which takes ``iam:PassRole`` on it."""
+    member = {"CreateModel": "ExecutionRoleArn"}.get(operation, "RoleArn")
+    role = parameters.get(member) if operation == "CreateModel" or operation.endswith("Job") else None
+    return role if isinstance(role, str) else None
 
 
 def _moto(operation: str, parameters: Parameters) -> Parameters:

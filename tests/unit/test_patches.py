@@ -20,10 +20,13 @@ from ministack.services import (
     cloudwatch,
     eventbridge,
     iam,
+    lambda_svc,
     rds,
     rds_data,
+    s3,
     secretsmanager,
     sqs,
+    stepfunctions,
     sts,
 )
 from ministack.services.cloudformation import provisioners, stacks
@@ -61,6 +64,14 @@ def _restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (rds_data, "_sql_execution_error"),
         (rds_data, "handle_request"),
         (app, "_enforce_rds_data"),
+        (lambda_svc, "_execute_function_with_config_scope"),
+        (stepfunctions, "_fail_execution"),
+        (stepfunctions, "_invoke_resource"),
+        (stepfunctions, "_invoke_resource_with_timeout"),
+        (stepfunctions, "_invoke_with_callback"),
+        (stepfunctions, "_run_distributed_map"),
+        (stepfunctions, "_run_execution"),
+        (stepfunctions, "_run_parallel_branches"),
     ):
         monkeypatch.setattr(module, name, getattr(module, name))
     with (
@@ -70,6 +81,7 @@ def _restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         mock.patch.dict(provisioners._RESOURCE_HANDLERS),
         mock.patch.dict(sts._sessions),
         mock.patch.dict(sqs._HANDLERS),
+        mock.patch.dict(stepfunctions._SERVICE_DISPATCH),
     ):
         yield
     iam._roles.clear()
@@ -77,6 +89,8 @@ def _restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     rds.reset()
     secretsmanager.reset()
     sqs.reset()
+    s3.reset()
+    stepfunctions.reset()
 
 
 def test_the_patched_version_is_the_installed_one() -> None:
@@ -114,6 +128,19 @@ def test_sagemaker_is_routed_and_authorized() -> None:
 )
 def test_a_control_plane_call_is_authorized_on_what_it_names(body: bytes, resource: str) -> None:
     assert patches.sagemaker_resource_arn("/", body, "us-east-1", "1").endswith(f":{resource}")
+
+
+@pytest.mark.parametrize(
+    ("body", "resource"),
+    [
+        (b'{"TransformJobName": "T", "ModelName": "M"}', ":transform-job/t"),
+        (b'{"ModelPackageName": "arn:aws:sagemaker:us-east-1:1:model-package/g/1"}', ":model-package/g/1"),
+        (b'{"ResourceArn": "arn:aws:sagemaker:us-east-1:1:model/m", "Tags": []}', ":model/m"),
+    ],
+)
+def test_jobs_and_what_is_named_by_arn_are_authorized_on_it(body: bytes, resource: str) -> None:
+    found = patches.sagemaker_resource_arn("/", body, "us-east-1", "1")
+    assert found == f"arn:aws:sagemaker:us-east-1:1{resource}"
 
 
 @pytest.mark.parametrize("body", [b"{}", b"{", b""])
@@ -839,3 +866,236 @@ def test_a_move_is_authorized_on_the_queue_of_the_dead_letters(action: str, body
     patches.add_message_moves(MessageMoves().handlers)
 
     assert iam_actions.extract_resource_arn(*call) == _arn("dead")
+
+
+_MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:machine"
+_END: dict[str, Any] = {"Type": "Pass", "End": True}
+
+
+def _execution(states: dict[str, Any], language: str = "JSONata", **given: Any) -> dict[str, Any]:
+    """Run a state machine to its end and return what StartSyncExecution answers, with the output as JSON."""
+    definition = {"QueryLanguage": language, "StartAt": next(iter(states)), "States": states}
+    stepfunctions._state_machines[_MACHINE] = {
+        "name": "machine",
+        "definition": json.dumps(definition),
+        "roleArn": _ROLE,
+    }
+    request = {"stateMachineArn": _MACHINE, "input": json.dumps(given)}
+    answer: dict[str, Any] = json.loads(stepfunctions._start_sync_execution(request)[2])
+    return {**answer, "output": json.loads(answer["output"])}
+
+
+def _task(resource: str = "arn:aws:states:::sagemaker:createModel", **others: Any) -> dict[str, Any]:
+    return {"Type": "Task", "Resource": resource, "End": True, **others}
+
+
+def test_a_task_knows_whose_it_is_and_integrations_are_added() -> None:
+    handled: list[Any] = []
+
+    def handle(resource: str, arguments: Any) -> dict[str, Any]:
+        execution = patches.current_execution()
+        handled.append((resource, arguments, execution.role_arn, execution.state_machine_arn))
+        return {"done": True}
+
+    states = {"Make": _task(Arguments="{% $states.input.request %}")}
+    assert "not yet implemented in MiniStack" in _execution(states, request={"a": 1})["cause"]
+
+    patches.tell_tasks_their_execution()
+    patches.add_integrations({"arn:aws:states:::sagemaker:": handle})
+
+    assert _execution(states, request={"a": 1})["output"] == {"done": True}
+    assert handled == [("arn:aws:states:::sagemaker:createModel", {"a": 1}, _ROLE, _MACHINE)]
+
+
+def test_a_stopped_execution_stays_stopped_and_begins_no_further_task() -> None:
+    begun: list[str] = []
+
+    def handle(resource: str, _arguments: Any) -> Any:
+        begun.append(resource)
+        (arn,) = stepfunctions._executions
+        stepfunctions._stop_execution({"executionArn": arn, "cause": "enough"})
+        raise patches.task_error("States.TaskFailed", "stopped")
+
+    caught = {"ErrorEquals": ["States.ALL"], "Next": "CleanUp"}
+    branch = {"StartAt": "Make", "States": {"Make": _task(Catch=[caught]), "CleanUp": _task()}}
+    states = {"Both": {"Type": "Parallel", "Branches": [branch], "End": True}}
+    patches.add_integrations({"arn:aws:states:::sagemaker:": handle})
+    assert _execution(states, "JSONPath")["status"] == "FAILED"
+    assert len(begun) == 2
+    stepfunctions.reset()
+    begun.clear()
+
+    patches.tell_tasks_their_execution()
+    patches.authorize_tasks(lambda *_: None)
+
+    assert _execution(states, "JSONPath")["status"] == "ABORTED"
+    assert len(begun) == 1
+
+
+@pytest.mark.parametrize("pattern", ["", ".waitForTaskToken"])
+def test_a_task_may_do_only_what_the_state_machines_role_may(pattern: str) -> None:
+    def check(resource: str, arguments: Any, execution: patches.Execution) -> None:
+        raise patches.task_error("Denied", f"{execution.role_arn} may not {resource} {arguments}")
+
+    patches.tell_tasks_their_execution()
+    patches.authorize_tasks(check)
+
+    failed = _execution({"Make": _task(f"arn:aws:states:::sns:publish{pattern}", Arguments={"a": 1})})
+    assert failed["error"] == "Denied"
+    assert failed["cause"] == f"{_ROLE} may not arn:aws:states:::sns:publish{pattern} {{'a': 1}}"
+
+
+def test_a_task_that_has_timed_out_is_told() -> None:
+    told = threading.Event()
+
+    def make(_resource: str, _arguments: Any) -> None:
+        execution = patches.current_execution()
+        while execution.wants_task():
+            time.sleep(0.01)
+        told.set()
+
+    patches.tell_tasks_their_execution()
+    patches.add_integrations(
+        {"arn:aws:states:::sagemaker:": make, "arn:aws:states:::aws-sdk:ssm:": lambda *_: {"told": told.wait(0.5)}}
+    )
+    caught = [{"ErrorEquals": ["States.Timeout"], "Next": "Ask"}]
+    states = {
+        "Make": _task(TimeoutSeconds=0.2, Catch=caught),
+        "Ask": _task("arn:aws:states:::aws-sdk:ssm:getParameter"),
+    }
+    assert _execution(states)["output"] == {"told": False}
+    assert told.wait(5)  # as the execution has ended
+    told.clear()
+
+    patches.stop_tasks_that_time_out()
+
+    assert _execution(states)["output"] == {"told": True}
+
+
+def test_parallel_states_are_evaluated_in_jsonata() -> None:
+    branch = {"StartAt": "Take", "States": {"Take": {**_END, "Output": "{% $states.input.part %}"}}}
+    states = {
+        "Both": {
+            "Type": "Parallel",
+            "Branches": [branch, branch],
+            "Arguments": {"part": "{% $states.input.whole.part %}"},
+            "Assign": {"first": "{% $states.result[0] %}"},
+            "Output": {"both": "{% $states.result %}"},
+            "Next": "Show",
+        },
+        "Show": {**_END, "Output": "{% {'first': $first, 'both': $states.input.both} %}"},
+    }
+    assert _execution(states, whole={"part": 7})["error"] == "States.QueryEvaluationError"
+
+    patches.run_parallel_states_in_jsonata()
+
+    assert _execution(states, whole={"part": 7})["output"] == {"first": 7, "both": [7, 7]}
+
+
+def _distributed(**others: Any) -> dict[str, Any]:
+    processor = {"ProcessorConfig": {"Mode": "DISTRIBUTED"}, "StartAt": "Item", "States": {"Item": _END}}
+    return {"Each": {"Type": "Map", "ItemProcessor": processor, "End": True, **others}}
+
+
+def test_distributed_maps_are_evaluated_in_jsonata() -> None:
+    states = _distributed(
+        Items="{% $states.input.parts %}",
+        ItemSelector={
+            "part": "{% $states.context.Map.Item.Value %}",
+            "number": "{% $states.context.Map.Item.Index %}",
+            "seed": "{% $states.input.seed %}",
+        },
+        MaxConcurrency="{% $states.input.seed %}",
+        Output="{% $states.result.(part & '-' & number & '-' & seed) %}",
+    )
+    given = {"parts": ["a", "b"], "seed": 7}
+    assert _execution(states, **given)["output"] != ["a-0-7", "b-1-7"]
+
+    patches.complete_distributed_maps(mock.Mock(), mock.Mock())
+
+    assert _execution(states, **given)["output"] == ["a-0-7", "b-1-7"]
+
+
+def test_distributed_maps_read_items_in_batches_and_write_results_with_the_role() -> None:
+    s3._create_bucket("bucket", b"", {})
+    s3._put_object("bucket", "parts.json", b'["a", "b", "c"]', {})
+    states = _distributed(
+        ItemReader={
+            "Resource": "arn:aws:states:::s3:getObject",
+            "ReaderConfig": {"InputType": "JSON"},
+            "Arguments": {"Bucket": "bucket", "Key": "{% $states.input.key %}"},
+        },
+        ItemBatcher={"MaxItemsPerBatch": 2},
+        ResultWriter={"Resource": "arn:aws:states:::s3:putObject", "Arguments": {"Bucket": "bucket", "Prefix": "out"}},
+    )
+    checked, written = mock.Mock(), mock.Mock(return_value={"written": True})
+    patches.tell_tasks_their_execution()
+    patches.complete_distributed_maps(checked, written)
+
+    assert _execution(states, key="parts.json")["output"] == {"written": True}
+    reader, arguments, execution = checked.call_args.args
+    assert reader["Resource"] == "arn:aws:states:::s3:getObject"
+    assert (arguments, execution.role_arn) == ({"Bucket": "bucket", "Key": "parts.json"}, _ROLE)
+    arguments, results, run, _ = written.call_args.args
+    assert arguments == {"Bucket": "bucket", "Prefix": "out"}
+    assert results == [{"Items": ["a", "b"]}, {"Items": ["c"]}]
+    assert ":mapRun:machine/" in run
+
+
+def test_distributed_maps_in_jsonpath_are_as_they_were() -> None:
+    states = _distributed(
+        ItemsPath="$.parts",
+        ItemSelector={"part.$": "$$.Map.Item.Value", "seed.$": "$.seed"},
+        ResultSelector={"all.$": "$"},
+        ResultPath="$.results",
+        OutputPath="$.results.all",
+    )
+    before = _execution(states, "JSONPath", parts=["a", "b"], seed=7)["output"]
+
+    patches.complete_distributed_maps(mock.Mock(), mock.Mock())
+
+    after = _execution(states, "JSONPath", parts=["a", "b"], seed=7)["output"]
+    assert before == after == [{"part": "a", "seed": 7}, {"part": "b", "seed": 7}]
+
+
+def test_a_functions_exception_has_its_name() -> None:
+    log = (
+        'row 3\nTraceback (most recent call last):\n  File "a.py", line 1, in f\nlogic.DatasetError: row 3: no label\n'
+    )
+    failed = {"error": True, "body": {"errorType": "Runtime.HandlerError", "errorMessage": "row 3: no label"}}
+    answers = iter(
+        [
+            {**failed, "log": log},
+            {**failed, "log": "killed"},
+            {"error": True, "body": {"errorType": "Sandbox.Timedout"}, "log": log},
+            {"body": {"errorType": "mine"}, "log": log},
+        ]
+    )
+    lambda_svc._execute_function_with_config_scope = lambda *_: next(answers)
+
+    patches.name_exceptions_of_functions()
+
+    named = [lambda_svc._execute_function_with_config_scope({}, {})["body"]["errorType"] for _ in range(4)]
+    assert named == ["DatasetError", "Runtime.HandlerError", "Sandbox.Timedout", "mine"]
+
+
+def test_a_role_is_passed_only_by_whom_may_pass_it() -> None:
+    _create_role("states.amazonaws.com")
+    condition = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+    allowed = {"Effect": "Allow", "Action": "iam:PassRole", "Resource": "*", "Condition": condition}
+    session = patches.service_session(_ROLE, "states.amazonaws.com", "execution")
+    scope = f"{session['aws_access_key_id']}/20260101/us-east-1/sagemaker/aws4_request"
+    headers = {
+        "authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=x",
+        "x-amz-security-token": session["aws_session_token"],
+    }
+    with mock.patch.object(app, "AUTH", True):
+        refusal = patches.refuse_to_pass("arn:aws:iam::000000000000:role/job", "sagemaker", headers, {})
+        assert refusal is not None
+        assert (
+            b"is not authorized to perform: iam:PassRole on resource: arn:aws:iam::000000000000:role/job" in refusal[2]
+        )
+
+        iam._roles["model"]["InlinePolicies"]["pass"] = json.dumps({"Statement": [allowed]})
+        assert patches.refuse_to_pass("arn:aws:iam::000000000000:role/job", "sagemaker", headers, {}) is None
+        assert patches.refuse_to_pass("arn:aws:iam::000000000000:role/job", "lambda", headers, {}) is not None

@@ -1,0 +1,93 @@
+"""Calls of AWS that a state machine makes, with the permissions of its role."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+
+from sm_local import patches
+from sm_local.state import REGION
+
+SERVICE = "states.amazonaws.com"
+# By the name in ``aws-sdk:<name>:…``: boto3's name, and the prefix of the names of errors.
+SERVICES: Mapping[str, tuple[str, str]] = {
+    "s3": ("s3", "S3"),
+    "sagemaker": ("sagemaker", "SageMaker"),
+    "ssm": ("ssm", "Ssm"),
+}
+
+
+def session(execution: patches.Execution) -> boto3.Session:
+    """Return a session of the state machine's role.
+
+    Raises:
+        Exception: The task's failure, when Step Functions may not assume it.
+    """
+    try:
+        credentials = patches.service_session(execution.role_arn, SERVICE, execution.name)
+    except PermissionError as error:
+        raise patches.task_error("States.TaskFailed", str(error)) from error
+    return boto3.Session(
+        region_name=REGION,
+        aws_access_key_id=credentials["aws_access_key_id"],
+        aws_secret_access_key=credentials["aws_secret_access_key"],
+        aws_session_token=credentials["aws_session_token"],
+    )
+
+
+def call(client: Any, operation: str, arguments: Mapping[str, Any], *, prefix: str, generic: str) -> dict[str, Any]:
+    """Make a call and return its answer as Step Functions has it.
+
+    Args:
+        client: A boto3 client of the state machine's role.
+        operation: Such as ``CreateModel``.
+        arguments: Of the operation, named as Step Functions names them.
+        prefix: Of the names of the service's errors.
+        generic: The error that stands for those that the service's model does not have.
+
+    Raises:
+        Exception: The task's failure.
+    """
+    try:
+        method = next(name for name, of in client.meta.method_to_api_mapping.items() if of == operation)
+    except StopIteration:
+        raise patches.task_error("States.Runtime", f"{prefix} has no {operation}") from None
+    model = client.meta.service_model.operation_model(operation)
+    wanted = patches.api_members(dict(arguments), model.input_shape)
+    try:
+        answer: dict[str, Any] = getattr(client, method)(**wanted)
+    except ClientError as error:
+        code, status = error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
+        known = {shape.name for shape in model.error_shapes}
+        name = code if code.endswith("Exception") or code not in known else f"{code}Exception"
+        cause = (
+            f"{error.response['Error'].get('Message', '')} (Service: {prefix}, Status Code: {status}, "
+            f"Request ID: {error.response['ResponseMetadata'].get('RequestId', '')})"
+        )
+        raise patches.task_error(f"{prefix}.{name if code in known else generic}", cause) from error
+    except BotoCoreError as error:
+        raise patches.task_error("States.Runtime", str(error)) from error
+    answer.pop("ResponseMetadata", None)
+    shown: dict[str, Any] = plain(answer, model.output_shape)
+    return shown
+
+
+def plain(value: Any, shape: Shape | None) -> Any:
+    """Return an answer as JSON: times in ISO 8601, bodies as texts."""
+    match shape:
+        case StructureShape() if isinstance(value, dict):
+            return {name: plain(one, shape.members.get(name)) for name, one in value.items()}
+        case ListShape() if isinstance(value, list):
+            return [plain(one, shape.member) for one in value]
+        case MapShape() if isinstance(value, dict):
+            return {name: plain(one, shape.value) for name, one in value.items()}
+    if isinstance(value, datetime.datetime):
+        return value.astimezone(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if hasattr(value, "read"):
+        value = value.read()
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
