@@ -14,12 +14,18 @@ from sm_client.errors import (
     ConflictError,
     JobFailedError,
     NotFoundError,
+    OutputMissingError,
+    PromotionFailedError,
+    PromotionRunningError,
     SmClientError,
     StackNotFoundError,
     StillRunningError,
+    TrainingFailedError,
+    TrainingRunningError,
 )
 from sm_client.jobs import Job, Polling
 from sm_client.results import Annotations, Classification, Classifications, Entity, Token
+from sm_client.trainings import Training, TrainingProblem
 
 __all__ = [
     "Annotations",
@@ -33,10 +39,17 @@ __all__ = [
     "Job",
     "JobFailedError",
     "NotFoundError",
+    "OutputMissingError",
     "Polling",
+    "PromotionFailedError",
+    "PromotionRunningError",
     "SmClientError",
     "StackNotFoundError",
     "StillRunningError",
     "Token",
+    "Training",
+    "TrainingFailedError",
+    "TrainingProblem",
+    "TrainingRunningError",
     "batches",
 ]

@@ -7,9 +7,9 @@ import os
 import random
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import boto3
@@ -32,6 +32,7 @@ from sm_client.errors import ApiError, ApiUnreachableError, ConflictError, NotFo
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 35.0  # API Gateway itself gives up after 29 s
 _RETRYABLE_STATUSES = frozenset({429, 500, 502, 503, 504})
+_Value = TypeVar("_Value")
 _ERRORS = {404: NotFoundError, 409: ConflictError}
 
 
@@ -135,6 +136,14 @@ def configured_endpoint() -> str | None:
     if os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
         return None
     return os.environ.get("AWS_ENDPOINT_URL") or None
+
+
+def parsed(parse: Callable[[Mapping[str, Any]], _Value], answer: Mapping[str, Any]) -> _Value:
+    """Return what ``parse`` makes of an answer. Raises ApiError where it cannot."""
+    try:
+        return parse(answer)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ApiError(status=200, title="unexpected answer", detail=f"not as it should be: {error!r}") from error
 
 
 def _decoded(response: AWSResponse) -> dict[str, Any]:

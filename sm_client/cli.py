@@ -4,39 +4,35 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.text import Text
 
 from sm_client.batches import batches
+from sm_client.cli_trainings import register
 from sm_client.client import Client, Language
-from sm_client.console import EXIT_JOB_FAILED, console, fail, results_table, run, tracked
+from sm_client.console import EXIT_JOB_FAILED, STACK, console, examples, fail, print_json, results_table, run, tracked
 from sm_client.errors import JobFailedError
 from sm_client.jobs import Job
 from sm_client.session import default_session
 
-_STACK = "python -m sm_client --stack TextClassification-dev"
-
-
-def _examples(*commands: str) -> str:
-    return "\n".join(["\b", "Examples:", *(f"  {command}" for command in commands)])
-
-
 app = typer.Typer(
     name="python -m sm_client",
-    help="Classify texts with a deployed text-classification stack, now or as jobs.",
-    epilog=_examples(
-        f"{_STACK} classify '物流很快，包装也好'",
-        f"{_STACK} submit --file reviews.txt > jobs.txt",
-        f"{_STACK} wait < jobs.txt",
-        f"{_STACK} results < jobs.txt",
+    help="Classify texts with a deployed text-classification stack, now or as jobs, and train its model.",
+    epilog=examples(
+        f"{STACK} classify '物流很快，包装也好'",
+        f"{STACK} submit --file reviews.txt > jobs.txt",
+        f"{STACK} wait < jobs.txt",
+        f"{STACK} results < jobs.txt",
+        f"{STACK} upload reviews.csv",
+        f"{STACK} train --wait datasets/reviews.csv",
     )
-    + "\n\nExit status: 0 all is well, 1 refused or failed, 2 wrong usage, 3 a job failed, 4 still running.",
+    + "\n\nExit status: 0 all is well, 1 refused or failed, 2 wrong usage, 3 a job failed, 4 still running. "
+    "A training or a rollback is a job, too.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -67,13 +63,11 @@ def connect(
     stack: Annotated[str, typer.Option(help="The name of the stack, such as TextClassification-dev.")],
     region: Annotated[str | None, typer.Option(help="When omitted: that of the environment or profile.")] = None,
 ) -> None:
-    """Classify texts with a deployed text-classification stack, now or as jobs."""
+    """Classify texts with a deployed text-classification stack, now or as jobs, and train its model."""
     context.obj = lambda: Client.from_stack(stack, default_session(region))
 
 
-@app.command(
-    epilog=_examples(f"{_STACK} classify 'You have won a prize'", f"{_STACK} classify --json -f reviews.jsonl")
-)
+@app.command(epilog=examples(f"{STACK} classify 'You have won a prize'", f"{STACK} classify --json -f reviews.jsonl"))
 def classify(
     context: typer.Context,
     texts: Texts = None,
@@ -90,14 +84,15 @@ def classify(
         answer = client.classify(group, language, annotations)
         found = list(zip(group, answer, strict=True))
         if as_json:
-            _print_json(
-                {"text": text, **asdict(result), "model_version": answer.model_version} for text, result in found
+            common = {"model_version": answer.model_version, "request_id": answer.request_id}
+            print_json(
+                {"text": text, **asdict(result), **common, "index": index} for index, (text, result) in enumerate(found)
             )
         else:
             console.print(results_table("text", found))
 
 
-@app.command(epilog=_examples(f"{_STACK} submit -f reviews.txt", f"{_STACK} submit --idempotency-key order-17 'fine'"))
+@app.command(epilog=examples(f"{STACK} submit -f reviews.txt", f"{STACK} submit --idempotency-key order-17 'fine'"))
 def submit(
     context: typer.Context,
     texts: Texts = None,
@@ -122,14 +117,14 @@ def submit(
         _print_job(client.submit(group, language, annotations, idempotency_key=key), as_json=as_json)
 
 
-@app.command(epilog=_examples(f"{_STACK} status 0123456789abcdef0123456789abcdef", f"{_STACK} status --json"))
+@app.command(epilog=examples(f"{STACK} status 0123456789abcdef0123456789abcdef", f"{STACK} status --json"))
 def status(context: typer.Context, job_ids: JobIds = None, as_json: AsJson = False) -> None:
     """Look at jobs."""
     for job_id, client in _each(job_ids, context):
         _print_job(client.job(job_id), as_json=as_json)
 
 
-@app.command(epilog=_examples(f"{_STACK} wait --timeout 3600", f"{_STACK} wait 0123456789abcdef0123456789abcdef"))
+@app.command(epilog=examples(f"{STACK} wait --timeout 3600", f"{STACK} wait 0123456789abcdef0123456789abcdef"))
 def wait(
     context: typer.Context,
     job_ids: JobIds = None,
@@ -148,7 +143,7 @@ def wait(
         raise typer.Exit(EXIT_JOB_FAILED)
 
 
-@app.command(epilog=_examples(f"{_STACK} results --json", f"{_STACK} results 0123456789abcdef0123456789abcdef"))
+@app.command(epilog=examples(f"{STACK} results --json", f"{STACK} results 0123456789abcdef0123456789abcdef"))
 def results(context: typer.Context, job_ids: JobIds = None, as_json: AsJson = False) -> None:
     """Print the results of jobs that have succeeded, and why the others failed."""
     failed = False
@@ -162,11 +157,14 @@ def results(context: typer.Context, job_ids: JobIds = None, as_json: AsJson = Fa
         rows = list(enumerate(answer))
         if as_json:
             common = {"job_id": job_id, "model_version": answer.model_version}
-            _print_json({**common, "index": index, **asdict(result)} for index, result in rows)
+            print_json({**common, "index": index, **asdict(result)} for index, result in rows)
         else:
             console.print(results_table(job_id, ((str(index), result) for index, result in rows)))
     if failed:
         raise typer.Exit(EXIT_JOB_FAILED)
+
+
+register(app)
 
 
 def main() -> None:
@@ -244,13 +242,8 @@ def _text(line: str, place: str) -> str:
 def _print_job(job: Job, *, as_json: bool) -> None:
     if as_json:
         document = {name: value for name, value in asdict(job).items() if value is not None and name != "results"}
-        _print_json([document])
+        print_json([document])
         return
     # A line is a job: other commands read what this one printed. A model's error may be a whole stack trace.
     reason = (job.error or job.last_error or "").strip().partition("\n")[0]
     console.print(Text(f"{job.job_id} {job.status} {reason}".strip()))
-
-
-def _print_json(documents: Iterable[dict[str, Any]]) -> None:
-    for document in documents:
-        typer.echo(json.dumps(document, ensure_ascii=False, default=datetime.isoformat))

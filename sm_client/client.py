@@ -5,26 +5,25 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 from urllib.parse import quote
 from uuid import uuid4
 
 import boto3
 from botocore.exceptions import ClientError
 
-from sm_client._transport import Retries, SignedTransport, configured_endpoint
-from sm_client.errors import ApiError, JobFailedError, StackNotFoundError, StillRunningError
+from sm_client._training_calls import TrainingCalls
+from sm_client._transport import Retries, SignedTransport, configured_endpoint, parsed
+from sm_client.errors import JobFailedError, StackNotFoundError, StillRunningError
 from sm_client.jobs import Job, Polling
 from sm_client.results import Classification, Classifications
 from sm_client.session import default_session
 
 Language = Literal["auto", "en", "zh"]
 
-_Value = TypeVar("_Value")
 
-
-class Client:
+class Client(TrainingCalls):
     """Calls the API of one deployed stack, with requests signed by the session's credentials.
 
     Safe to share between threads. Throttling, 5xx and broken connections are retried with jitter.
@@ -36,7 +35,9 @@ class Client:
             and the signature. ``AWS_ENDPOINT_URL`` when omitted and set.
         retries: Four attempts with up to 5 s between them when omitted.
         polling: How often jobs are looked at while waiting. When omitted: pauses grow from 0.5 s to 10 s, and begin
-            anew when a job has ended.
+            anew when a job has ended or a training's state has changed.
+        outputs: The stack's outputs, for what is not done by the API: uploading data sets and rolling back. When
+            omitted: that cannot be done.
     """
 
     def __init__(
@@ -47,8 +48,10 @@ class Client:
         endpoint_url: str | None = None,
         retries: Retries | None = None,
         polling: Polling | None = None,
+        outputs: Mapping[str, str] | None = None,
     ) -> None:
         self.api_url = api_url
+        self._outputs = dict(outputs or {})
         self._session = session or default_session()
         self._session_lock = threading.Lock()  # boto3's sessions are not safe to share, its clients are
         self._polling = polling or Polling()
@@ -71,7 +74,8 @@ class Client:
             StackNotFoundError: There is no such stack, or it has no output ``ApiUrl``.
         """
         session = session or default_session()
-        return cls(stack_outputs(stack_name, session)["ApiUrl"], session=session)
+        outputs = stack_outputs(stack_name, session)
+        return cls(outputs["ApiUrl"], session=session, outputs=outputs)
 
     def classify(self, texts: Sequence[str], language: Language = "auto", annotations: bool = False) -> Classifications:
         """Return the label of each text.
@@ -86,7 +90,7 @@ class Client:
             ApiUnreachableError: No answer came back.
         """
         answer = self._transport.post("v1/classifications", _request(texts, language, annotations))
-        return _parsed(Classifications.from_json, answer)
+        return parsed(Classifications.from_json, answer)
 
     def submit(
         self,
@@ -115,7 +119,7 @@ class Client:
             _request(texts, language, annotations),
             {"Idempotency-Key": uuid4().hex if idempotency_key is None else idempotency_key},
         )
-        return _parsed(Job.from_json, answer)
+        return parsed(Job.from_json, answer)
 
     def job(self, job_id: str) -> Job:
         """Look at a job.
@@ -125,7 +129,7 @@ class Client:
             ApiError: The API failed.
             ApiUnreachableError: No answer came back.
         """
-        return _parsed(Job.from_json, self._transport.get(f"v1/jobs/{quote(job_id, safe='')}"))
+        return parsed(Job.from_json, self._transport.get(f"v1/jobs/{quote(job_id, safe='')}"))
 
     def as_ended(self, jobs: Iterable[Job | str], *, timeout_s: float = 300) -> Iterator[Job]:
         """Yield each of several jobs once it has ended, be it well or not.
@@ -196,8 +200,7 @@ class Client:
         return Classifications(model_version=str(job.model_version), results=results, request_id=job.request_id)
 
     def _stored(self, url: str) -> tuple[Classification, ...]:
-        with self._session_lock:
-            s3 = self._session.client("s3")
+        s3 = self._client("s3")
         bucket, _, key = url.removeprefix("s3://").partition("/")
         document = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
         return tuple(map(Classification.from_json, document["results"]))
@@ -226,13 +229,6 @@ def _request(texts: Sequence[str], language: Language, annotations: bool) -> dic
     if isinstance(texts, str):
         raise TypeError("texts is a str: give a list of texts")
     return {"texts": list(texts), "language": language, "annotations": annotations}
-
-
-def _parsed(parse: Callable[[Mapping[str, Any]], _Value], answer: Mapping[str, Any]) -> _Value:
-    try:
-        return parse(answer)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ApiError(status=200, title="unexpected answer", detail=f"not as it should be: {error!r}") from error
 
 
 def _job_id(job: Job | str) -> str:

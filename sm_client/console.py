@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from sm_client.errors import JobFailedError, SmClientError, StillRunningError
+from sm_client.errors import (
+    JobFailedError,
+    PromotionFailedError,
+    PromotionRunningError,
+    SmClientError,
+    StillRunningError,
+    TrainingFailedError,
+    TrainingRunningError,
+)
 from sm_client.jobs import Job
 from sm_client.results import Annotations, Classification
+from sm_client.trainings import Training
+
+STACK = "python -m sm_client --stack TextClassification-dev"
 
 EXIT_FAILED = 1
 EXIT_JOB_FAILED = 3
@@ -43,6 +58,23 @@ def fail(message: str, log: Iterable[str] = ()) -> None:
         errors.print(Text(f"  {line}"))
 
 
+def examples(*commands: str) -> str:
+    """Return the examples below the help of a command."""
+    return "\n".join(["\b", "Examples:", *(f"  {command}" for command in commands)])
+
+
+def print_json(documents: Iterable[Mapping[str, Any]]) -> None:
+    """Print documents as JSON lines."""
+    for document in documents:
+        sys.stdout.write(f"{json.dumps(document, ensure_ascii=False, default=datetime.isoformat)}\n")
+    sys.stdout.flush()
+
+
+def note(message: str) -> None:
+    """Say something on the way, on stderr."""
+    errors.print(Text(message))
+
+
 def tracked(jobs: Iterable[Job], total: int) -> Iterator[Job]:
     """Yield the jobs, with a bar on stderr that says how many of all have come, if that is a terminal."""
     columns = (TextColumn("jobs ended"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -55,6 +87,25 @@ def tracked(jobs: Iterable[Job], total: int) -> Iterator[Job]:
         redirect_stderr=False,
     ) as progress:
         yield from progress.track(jobs, total=total)
+
+
+def watched(looks: Iterable[Training]) -> Iterator[Training]:
+    """Yield what a training is at each look, with its state on stderr: a line for each, unless that is a terminal."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(
+        *columns,
+        console=errors,
+        transient=True,
+        disable=not errors.is_terminal,
+        redirect_stdout=False,  # it may be a file
+        redirect_stderr=False,
+    ) as progress:
+        task = progress.add_task("training", total=None)
+        for training in looks:
+            progress.update(task, description=f"training: {training.state or training.status}")
+            if not errors.is_terminal and not training.has_ended:
+                note(f"training {training.training_id}: {training.state or training.status}")
+            yield training
 
 
 def results_table(first_column: str, rows: Iterable[tuple[str, Classification]]) -> Table:
@@ -79,9 +130,9 @@ def _annotation_lines(annotations: Annotations) -> Iterator[str]:
 
 def _status(error: Exception) -> int:
     match error:
-        case JobFailedError():
+        case JobFailedError() | TrainingFailedError() | PromotionFailedError():
             return EXIT_JOB_FAILED
-        case StillRunningError():
+        case StillRunningError() | TrainingRunningError() | PromotionRunningError():
             return EXIT_STILL_RUNNING
         case _:
             return EXIT_FAILED

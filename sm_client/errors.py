@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sm_client.jobs import Job
+    from sm_client.trainings import Training
 
 
 class SmClientError(Exception):
@@ -24,6 +26,21 @@ class StackNotFoundError(SmClientError):
     def __init__(self, stack_name: str, reason: str) -> None:
         self.stack_name = stack_name
         super().__init__(f"stack {stack_name!r} {reason}")
+
+
+class OutputMissingError(SmClientError):
+    """The stack does not say where something is that a call needs.
+
+    Args:
+        output: The output that is missing.
+    """
+
+    def __init__(self, output: str) -> None:
+        self.output = output
+        super().__init__(
+            f"the stack has no output {output}, or the client was not made by Client.from_stack: "
+            "deploy a stack that trains"
+        )
 
 
 class ApiUnreachableError(SmClientError):
@@ -65,11 +82,11 @@ class ApiError(SmClientError):
 
 
 class NotFoundError(ApiError):
-    """There is no such job, or no longer: they are forgotten some days after they were submitted."""
+    """There is no such job, training or request, or no longer: they are forgotten some days after they were sent."""
 
 
 class ConflictError(ApiError):
-    """The idempotency key was used for other texts before."""
+    """The idempotency key was used for something else before."""
 
 
 class JobFailedError(SmClientError):
@@ -97,3 +114,67 @@ class StillRunningError(SmClientError):
         others = f", and {len(self.jobs) - 1} more jobs" if len(self.jobs) > 1 else ""
         reason = f" (the last try failed: {first.last_error})" if first.last_error else ""
         super().__init__(f"job {first.job_id} is still {first.status}{reason}{others}")
+
+
+class TrainingFailedError(SmClientError):
+    """A training made no model.
+
+    Args:
+        training: Its ``error`` says why.
+    """
+
+    def __init__(self, training: Training) -> None:
+        self.training = training
+        error = training.error
+        reason = f"{error.code}: {error.detail}" if error else "for no reason that the API told"
+        super().__init__(f"training {training.training_id} failed: {reason}")
+
+
+class TrainingRunningError(SmClientError):
+    """A training has not ended yet, and may still.
+
+    Args:
+        training: As it was at the last look.
+    """
+
+    def __init__(self, training: Training) -> None:
+        self.training = training
+        state = f" ({training.state})" if training.state else ""
+        super().__init__(f"training {training.training_id} is still running{state}")
+
+
+class PromotionFailedError(SmClientError):
+    """The model in service was not changed.
+
+    Args:
+        execution_arn: The execution that failed.
+        status: How it ended, in Step Functions' words.
+        error: The name of its error.
+        cause: Why; of JSON its ``errorMessage`` is told.
+    """
+
+    def __init__(self, execution_arn: str, status: str, error: str | None, cause: str | None) -> None:
+        self.execution_arn = execution_arn
+        self.error = error
+        super().__init__(f"{execution_arn} {status.lower()}: {error or 'Error'}: {_words(cause)}")
+
+
+class PromotionRunningError(SmClientError):
+    """Changing the model in service takes longer than was waited for.
+
+    Args:
+        execution_arn: The execution that runs.
+    """
+
+    def __init__(self, execution_arn: str) -> None:
+        self.execution_arn = execution_arn
+        super().__init__(f"{execution_arn} is still running")
+
+
+def _words(cause: str | None) -> str:
+    try:
+        document = json.loads(cause or "")
+    except ValueError:
+        document = None
+    message = document.get("errorMessage") if isinstance(document, dict) else None
+    return str(message or cause or "for no reason that AWS told")

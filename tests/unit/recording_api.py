@@ -71,7 +71,7 @@ def serving(tls: ssl.SSLContext | None = None) -> Iterator[Api]:
             self.end_headers()
             self.wfile.write(answer)
 
-        do_GET = do_POST
+        do_GET = do_PUT = do_POST
 
         def log_message(self, format: str, *_arguments: object) -> None: ...
 

@@ -20,7 +20,10 @@ from tests.unit.aws_answers import stack_answer
 from tests.unit.recording_api import ANSWER, API_URL, Api, serving
 from tests.unit.test_client_jobs import ACCEPTED, FAILED, SUCCEEDED, named
 
-COMMANDS = ("classify", "submit", "status", "wait", "results")
+COMMANDS = (
+    *("classify", "submit", "status", "wait", "results"),
+    *("upload", "train", "training", "feedback", "rollback"),
+)
 STACK = (200, stack_answer(ApiUrl=API_URL).encode())
 
 
@@ -98,6 +101,8 @@ def test_lines_of_stdin_are_classified_to_json_lines(api: Api) -> None:
         **ANSWER["results"][0],  # type: ignore[dict-item]
         "annotations": None,
         "model_version": "1-abc",
+        "request_id": "r-1",
+        "index": 0,
     }
     assert sent(api) == [["first", "second \u2028 half"]]
 

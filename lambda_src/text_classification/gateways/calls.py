@@ -138,7 +138,7 @@ def _service_failure(error: ClientError) -> GatewayError:
     if status == _TOO_MANY_REQUESTS or status >= _SERVER_ERRORS or code in _PASSING_ERRORS:
         return UnavailableError("the service is busy, starting or out of order", facts)
     # What AWS says of a refused call names roles, actions and resources, and nothing of the payload.
-    return MisconfiguredError(error.response["Error"]["Message"], facts)
+    return MisconfiguredError(error.response["Error"].get("Message") or code, facts)
 
 
 def _model_failure(error: ClientError) -> GatewayError:

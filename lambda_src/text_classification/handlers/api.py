@@ -17,7 +17,7 @@ from text_classification.gateways.errors import (
     UnavailableError,
 )
 from text_classification.handlers.telemetry import logger
-from text_classification.logic.jobs import ConflictError, JobNotFoundError
+from text_classification.logic.errors import ConflictError, NotFoundError
 from text_classification.logic.requests import InvalidRequestError, TooLargeError
 
 ProxyEvent = Mapping[str, Any]
@@ -94,8 +94,19 @@ def header(event: ProxyEvent, name: str) -> str | None:
     return value
 
 
-def json_body(event: ProxyEvent) -> bytes:
+def caller(event: ProxyEvent) -> str:
+    """Return who calls, so that nobody meets another's key: the role of a session, a user, or an authorizer's word."""
+    context = event["requestContext"]
+    name = (context.get("identity") or {}).get("caller") or (context.get("authorizer") or {}).get("principalId") or ""
+    return str(name).partition(":")[0]
+
+
+def json_body(event: ProxyEvent, example: str = '{"texts": ["…"]}') -> bytes:
     """Return the body of a request.
+
+    Args:
+        event: What API Gateway sent.
+        example: What a body may be, for whoever sent none.
 
     Raises:
         UnsupportedMediaTypeError: It is said to be something else than JSON.
@@ -108,7 +119,7 @@ def json_body(event: ProxyEvent) -> bytes:
     body: str | None = event.get("body")
     if not body:
         raise InvalidRequestError(
-            ['the body is missing: send a JSON object such as {"texts": ["…"]}'], kinds=["body_missing"]
+            [f"the body is missing: send a JSON object such as {example}"], kinds=["body_missing"]
         )
     if not event.get("isBase64Encoded"):
         # Halves of surrogate pairs become bytes that are not UTF-8, which the JSON parser then points at.
@@ -128,7 +139,7 @@ def _problem(error: Exception) -> Problem:
         case UnsupportedMediaTypeError():
             logger.warning("request refused", problems=["media_type"])
             return Problem(status=415, detail=str(error))
-        case JobNotFoundError():
+        case NotFoundError():
             return Problem(status=404, detail=str(error))
         case ConflictError():
             logger.warning("request refused", problems=["conflict"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from text_classification.gateways.job_objects import JobObjects
 from text_classification.gateways.job_table import JobTable
-from text_classification.handlers.api import Answer, ProxyEvent, ProxyResponse, header, json_body, respond
+from text_classification.handlers.api import Answer, ProxyEvent, ProxyResponse, caller, header, json_body, respond
 from text_classification.handlers.job_gateways import job_objects, job_table
 from text_classification.handlers.telemetry import logger, tracer
 from text_classification.logic.classification import check_annotations, languages_of
@@ -41,7 +41,7 @@ def operation(
             request=request,
             submitted_by="api",
             retention_seconds=retention_seconds,
-            job_id=keyed_job_id(_caller(event), key),
+            job_id=keyed_job_id(caller(event), key),
         )
     job = submit(submission, table=table, objects=objects)
     logger.info("job accepted", job_id=job.job_id, texts=job.texts)
@@ -51,13 +51,6 @@ def operation(
         headers={"Location": f"{path}/{job.job_id}"},
         body={"job_id": job.job_id, "status": job.job_status},
     )
-
-
-def _caller(event: ProxyEvent) -> str:
-    """Return who calls, so that nobody meets another's key: the role of a session, a user, or an authorizer's word."""
-    context = event["requestContext"]
-    caller = (context.get("identity") or {}).get("caller") or (context.get("authorizer") or {}).get("principalId") or ""
-    return str(caller).partition(":")[0]
 
 
 tracer.patch(["botocore"])

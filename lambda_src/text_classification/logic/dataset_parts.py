@@ -57,6 +57,16 @@ def lines(part: Part, read: Callable[[int, int], bytes]) -> list[bytes]:
     >>> [lines(part, lambda start, end: content[start:end]) for part in parts([("d", 13)], "", 5)]
     [[b'one', b'two'], [b'three'], []]
     """
+    return [line for line in all_lines(part, read) if line.strip()]
+
+
+def all_lines(part: Part, read: Callable[[int, int], bytes]) -> list[bytes]:
+    r"""Return the lines of a part without their ends, empty ones, too, so that they can be counted.
+
+    >>> content = b"one\n\nthree"
+    >>> [all_lines(part, lambda start, end: content[start:end]) for part in parts([("d", 10)], "", 4)]
+    [[b'one'], [b'', b'three'], []]
+    """
     # With the byte before the range one sees whether a line begins with the range.
     content = read(max(part["start"] - 1, 0), part["end"])
     if part["start"]:
@@ -67,7 +77,31 @@ def lines(part: Part, read: Callable[[int, int], bytes]) -> list[bytes]:
         position += len(more)
         end, newline, _ = more.partition(b"\n")
         content += end + newline
-    return [line for line in content.split(b"\n") if line.strip()]
+    found = content.split(b"\n")
+    return found if found[-1] else found[:-1]
+
+
+def stream_lines(size: int, read: Callable[[int, int], bytes], block_bytes: int = 8 * 1024 * 1024) -> Iterator[bytes]:
+    r"""Yield the lines of an object with their ends, with no more of it in memory than a block and a line.
+
+    Args:
+        size: The object's, in bytes.
+        read: Returns the bytes of the object from a position to another, or to its end.
+        block_bytes: How much is read at a time.
+
+    >>> content = b"one\r\n\nthree"
+    >>> list(stream_lines(len(content), lambda start, end: content[start:end], block_bytes=2))
+    [b'one\r\n', b'\n', b'three']
+    """
+    pieces: list[bytes] = []
+    for start in range(0, size, block_bytes):
+        *complete, rest = read(start, min(start + block_bytes, size)).split(b"\n")
+        for line in complete:
+            yield b"".join([*pieces, line, b"\n"])
+            pieces.clear()
+        pieces.append(rest)
+    if last := b"".join(pieces):
+        yield last
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

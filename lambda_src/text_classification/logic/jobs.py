@@ -13,6 +13,7 @@ from typing import Any
 from text_classification.gateways.job_items import Job
 from text_classification.gateways.job_objects import JobObjects
 from text_classification.gateways.job_table import JobTable
+from text_classification.logic.errors import ConflictError, NotFoundError
 from text_classification.logic.requests import ClassificationRequest, InvalidRequestError, parse_large_job
 
 REQUESTS_PREFIX = "jobs/requests/"
@@ -30,14 +31,6 @@ MAX_ANSWER_BYTES = 5 * 1024 * 1024
 
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
-
-
-class JobNotFoundError(Exception):
-    """There is no such job, or no longer. The message is for the caller."""
-
-
-class ConflictError(Exception):
-    """The key was used for another request before. The message is for the caller."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,12 +130,12 @@ def look_at(job_id: str, *, table: JobTable, objects: JobObjects) -> dict[str, A
     """Return what callers may know of a job.
 
     Raises:
-        JobNotFoundError: There is none of that id.
+        NotFoundError: There is none of that id.
         GatewayError: Table or results could not be read.
     """
     job = table.read([job_id]).get(job_id) if _JOB_ID.fullmatch(job_id) else None
     if job is None:
-        raise JobNotFoundError(f"there is no job {job_id[:40]!r}, or no longer")
+        raise NotFoundError(f"there is no job {job_id[:40]!r}, or no longer")
     view: dict[str, Any] = {
         "job_id": job.job_id,
         "status": job.job_status,

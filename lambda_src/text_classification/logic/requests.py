@@ -39,20 +39,31 @@ _WORDS = {
         "characters: decode it as what it is"
     ),
     "bool_type": "{field} is {came}: must be true or false",
+    "dict_type": "{field} is {came}: must be an object",
     "extra_forbidden": "{field} is not known: allowed are {known}",
+    "float_type": "{field} is {came}: must be a number",
+    "finite_number": "{field} is {came}: must be a number",
+    "greater_than_equal": "{field} is {came}: must be at least {ge}",
+    "int_from_float": "{field} is {came}: must be a whole number",
+    "int_type": "{field} is {came}: must be a whole number",
     "json_invalid": "the body is not JSON: {error}",
+    "less_than_equal": "{field} is {came}: must be at most {le}",
     "list_type": "{field} is {came}: must be a list",
     "literal_error": "{field} is {came}: must be {expected}",
     "missing": "{field} is missing",
     "model_type": "{field} is {came}: must be an object",
     "nul_character": "{field} has the character U+0000 at {position}: remove it",
     "string_pattern_mismatch": "{field} is {came}: must match {pattern}",
-    "string_too_long": f"{{field}} has {{size:,}} characters: must have from 1 to {MAX_CHARACTERS:,}",
+    "string_too_long": "{field} has {size:,} characters: must have from 1 to {max_length:,}",
     "string_too_short": f"{{field}} has {{size:,}} characters: must have from 1 to {MAX_CHARACTERS:,}",
     "string_type": "{field} is {came}: must be a string",
     "string_unicode": "{field} has half of a surrogate pair: must be Unicode text",
     "too_long": "{field} has {size:,} entries: must have from 1 to {max_length:,}",
     "too_short": f"{{field}} has {{size:,}} entries: must have from 1 to {MAX_TEXTS}",
+    "trials": (
+        '{field} is {came}: must be a list of objects such as [{{"loss": "hinge"}}], or an object of lists such as '
+        '{{"loss": ["log_loss", "hinge"]}}'
+    ),
 }
 
 _Request = TypeVar("_Request", bound=BaseModel)
@@ -67,6 +78,7 @@ class InvalidRequestError(Exception):
     """
 
     def __init__(self, problems: Sequence[str], *, kinds: Iterable[str]) -> None:
+        self.problems = tuple(problems)
         self.kinds = sorted(set(kinds))
         shown = list(problems[:_MAX_PROBLEMS])
         if hidden := len(problems) - len(shown):
@@ -148,7 +160,7 @@ def parse_classification(body: bytes) -> ClassificationRequest:
         InvalidRequestError: The body is not JSON (saying where) or breaks rules of the contract (naming all).
         TooLargeError: The texts have more characters together than is allowed.
     """
-    request = _validated(lambda: ClassificationRequest.model_validate_json(body), ClassificationRequest)
+    request = validated(lambda: ClassificationRequest.model_validate_json(body), ClassificationRequest)
     _check_size(
         request.texts,
         MAX_CHARACTERS_TOGETHER_ANNOTATED if request.annotations else MAX_CHARACTERS_TOGETHER,
@@ -163,7 +175,7 @@ def parse_large_job(body: bytes) -> ClassificationRequest:
     Raises:
         InvalidRequestError, TooLargeError: As for :func:`parse_classification`.
     """
-    request = _validated(lambda: LargeRequest.model_validate_json(body), LargeRequest)
+    request = validated(lambda: LargeRequest.model_validate_json(body), LargeRequest)
     if request.annotations:
         _check_size(request.texts, MAX_CHARACTERS_TOGETHER_ANNOTATED, " with annotations")
     _check_size(request.texts, MAX_CHARACTERS_OF_A_LARGE_JOB)
@@ -176,7 +188,7 @@ def parse_annotation(event: object) -> AnnotationRequest:
     Raises:
         InvalidRequestError, TooLargeError: As for :func:`parse_classification`, but not for a single text.
     """
-    request = _validated(lambda: AnnotationRequest.model_validate(event), AnnotationRequest)
+    request = validated(lambda: AnnotationRequest.model_validate(event), AnnotationRequest)
     _check_size([text for text in request.texts if text_problem(text) is None], MAX_CHARACTERS_TOGETHER_ANNOTATED)
     return request
 
@@ -187,7 +199,7 @@ def parse_dataset_annotation(event: object) -> DatasetAnnotationRequest:
     Raises:
         InvalidRequestError: The event breaks rules (naming all), or the output would become part of the data set.
     """
-    request = _validated(lambda: DatasetAnnotationRequest.model_validate(event), DatasetAnnotationRequest)
+    request = validated(lambda: DatasetAnnotationRequest.model_validate(event), DatasetAnnotationRequest)
     if request.output.startswith(request.dataset):
         raise InvalidRequestError(
             [f"output is {request.output!r}: must not lie in the data set"], kinds=["output_in_dataset"]
@@ -208,7 +220,7 @@ def text_problem(text: object) -> str | None:
     return None
 
 
-def _validated(validate: Callable[[], _Request], model: type[_Request]) -> _Request:
+def validated(validate: Callable[[], _Request], model: type[_Request]) -> _Request:
     try:
         return validate()
     except ValidationError as error:
@@ -235,13 +247,13 @@ def _describe(error: ErrorDetails, model: type[BaseModel], whole: str = "the bod
         **error.get("ctx", {}),
         field=_shortened(field) if field else whole,
         message=error["msg"],
-        came=_shown(came),
+        came=shown(came),
         size=len(came) if isinstance(came, str | list) else 0,
         known=", ".join(model.model_fields),
     )
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """Return a value as JSON; of one that has parts only the kind."""
     match value:
         case dict():

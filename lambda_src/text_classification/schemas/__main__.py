@@ -1,5 +1,6 @@
 """Write the JSON schemas beside this file."""
 
-from text_classification.schemas import CLASSIFICATION_REQUEST, classification_request
+from text_classification.schemas import MODELS, schema
 
-CLASSIFICATION_REQUEST.write_text(classification_request(), encoding="utf-8")
+for path, model in MODELS.items():
+    path.write_text(schema(model), encoding="utf-8")

@@ -68,14 +68,13 @@ def load(aws: StandIn, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Handler
     """Start a function as Lambda does: set its environment, then import its module anew."""
     _ = aws  # the environment that all functions share
 
-    def load(name: str, **environment: str) -> Handler:
+    def load(name: str, function: str = "handler", **environment: str) -> Handler:
         monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", f"service-{next(_NUMBERS)}")  # a logger of its own
         for variable, value in environment.items():
             monkeypatch.setenv(variable, value)
         for module in [module for module in sys.modules if module.startswith("text_classification.handlers")]:
             monkeypatch.delitem(sys.modules, module)
-        handler = import_module(f"text_classification.handlers.{name}").handler
-        return partial(_call, handler)
+        return partial(_call, getattr(import_module(f"text_classification.handlers.{name}"), function))
 
     return load
 

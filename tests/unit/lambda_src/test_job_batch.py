@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 from text_classification.gateways.errors import UnavailableError
+from text_classification.logic.errors import ConflictError
 from text_classification.logic.job_messages import Retries, bury
-from text_classification.logic.jobs import ConflictError
 
 from tests.unit.lambda_src.job_world import World, job_world
 

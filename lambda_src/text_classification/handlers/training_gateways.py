@@ -1,0 +1,35 @@
+"""What the functions of trainings need, made from their environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import boto3
+
+from text_classification.gateways.calls import TimeBudget
+from text_classification.gateways.datasets import S3Datasets
+from text_classification.gateways.executions import StepFunctionsExecutions
+from text_classification.logic.training_requests import TrainingRules
+
+BUDGET = TimeBudget(total_seconds=60)
+"""How long a call of S3 may take where nobody waits for the answer."""
+
+API_BUDGET = TimeBudget(total_seconds=10)
+"""How long a call may take where somebody does."""
+
+
+def datasets(environment: Mapping[str, str], budget: TimeBudget = BUDGET) -> S3Datasets:
+    """Return the objects in the bucket that ``BUCKET_NAME`` names."""
+    client = boto3.client("s3", config=budget.client_config())
+    return S3Datasets(client=client, bucket=environment["BUCKET_NAME"], budget=budget)
+
+
+def training_rules(environment: Mapping[str, str]) -> TrainingRules:
+    """Return what ``TRAINING_RULES`` says."""
+    return TrainingRules.from_json(environment["TRAINING_RULES"])
+
+
+def executions(environment: Mapping[str, str]) -> StepFunctionsExecutions:
+    """Return the executions of the state machine that ``STATE_MACHINE_ARN`` names."""
+    client = boto3.client("stepfunctions", config=API_BUDGET.client_config())
+    return StepFunctionsExecutions(client=client, state_machine_arn=environment["STATE_MACHINE_ARN"], budget=API_BUDGET)

@@ -1,0 +1,54 @@
+"""Whether a new model is good enough to take the place of the one in service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_SUMMARY = ("model_version", "texts", "accuracy", "macro_f1", "size_bytes", "latency_ms")
+_ROUNDING = 1e-9
+"""Differences below it come from adding in another order."""
+
+
+def judge(evaluation: Mapping[str, Any], margin: float) -> dict[str, Any]:
+    """Return whether to ``promote`` the candidate, and the ``reason`` in words.
+
+    Args:
+        evaluation: What the evaluation wrote: ``candidate`` and ``in_service``, measured by the same texts.
+        margin: By how much its macro-F1 must be better; 0: by anything.
+    """
+    candidate, in_service = evaluation["candidate"], evaluation.get("in_service")
+    promote, reason = _verdict(candidate, in_service, margin)
+    return {
+        "promote": promote,
+        "reason": reason,
+        "model_version": evaluation["model_version"],
+        "candidate": _summary(candidate),
+        "in_service": None if in_service is None else _summary(in_service),
+        "size_bytes": candidate["size_bytes"],
+        "latency_ms": candidate["latency_ms"],
+    }
+
+
+def _verdict(candidate: Mapping[str, Any], in_service: Mapping[str, Any] | None, margin: float) -> tuple[bool, str]:
+    score = f"macro-F1 {candidate['macro_f1']:.4f} on {candidate['texts']:,} test texts"
+    if in_service is None:
+        return True, f"{score}; there is no model in service to compare it with"
+    difference = candidate["macro_f1"] - in_service["macro_f1"]
+    compared = f"{score}, the model in service {in_service['macro_f1']:.4f}"
+    if margin == 0:
+        better = difference > _ROUNDING
+        return better, f"{compared}: {_words(difference)}{'' if better else ', and it must be better'}"
+    better = difference >= margin - _ROUNDING
+    return better, f"{compared}: {_words(difference)}, and it must be better by {margin:g}"
+
+
+def _words(difference: float) -> str:
+    if abs(difference) <= _ROUNDING:
+        return "the same"
+    return f"{'better' if difference > 0 else 'worse'} by {abs(difference):.4f}"
+
+
+def _summary(measured: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is small enough to be handed on from state to state."""
+    return {name: measured[name] for name in _SUMMARY if name in measured}
