@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sm_constructs.api import ClassificationApi
+    from sm_constructs.batch_transform import BatchTransform
     from sm_constructs.database import ResultDatabase
     from sm_constructs.dataset_annotation import DatasetAnnotation
     from sm_constructs.endpoint import Endpoint, RealTime, Serverless
@@ -29,6 +30,7 @@ __all__ = [
     "DEV",
     "PROD",
     "ArtifactStore",
+    "BatchTransform",
     "ClassificationApi",
     "ClassificationQueue",
     "DatasetAnnotation",
@@ -58,6 +60,7 @@ _MODULES = {
     "DEV": "stages",
     "PROD": "stages",
     "ArtifactStore": "storage",
+    "BatchTransform": "batch_transform",
     "ClassificationApi": "api",
     "ClassificationQueue": "queue",
     "DatasetAnnotation": "dataset_annotation",

@@ -12,7 +12,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 
 from sm_constructs._function_settings import FunctionSettings
-from sm_constructs._job_store import grant_table, read_stream
+from sm_constructs._job_store import grant_query_awaited, grant_table, read_stream
 
 if TYPE_CHECKING:
     from sm_constructs.queue import ClassificationQueue
@@ -56,17 +56,23 @@ def announce_function(queue: ClassificationQueue, settings: FunctionSettings) ->
     return function
 
 
-def bury_function(queue: ClassificationQueue, settings: FunctionSettings) -> lambda_.Function:
-    """Define the function that looks at the dead letters each minute."""
+def bury_function(
+    queue: ClassificationQueue, settings: FunctionSettings, *, asynchronous_endpoint: bool
+) -> lambda_.Function:
+    """Define the function that looks each minute for jobs that nobody else will end."""
     environment = {
         "JOB_TABLE_NAME": queue.job_table.table_name,
         "DEAD_LETTER_QUEUE_URL": queue.dead_letter_queue.queue_url,
+        **({"QUEUE_URL": queue.queue.queue_url} if asynchronous_endpoint else {}),
     }
     function = settings.function(queue, "BuryJobs", handler="bury_jobs", environment=environment, timeout=_TIMEOUT)
     grant_table(queue.job_table, function, "BatchGetItem", "UpdateItem")
     queue.dead_letter_queue.grant(function, "sqs:ReceiveMessage")
     if key := queue.dead_letter_queue.encryption_master_key:
         key.grant_decrypt(function)
+    if asynchronous_endpoint:
+        grant_query_awaited(queue.job_table, function)
+        queue.queue.grant(function, "sqs:SendMessage")
     events.Rule(
         queue,
         "LookAtDeadLetters",

@@ -13,6 +13,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+AWAITED_INDEX = "awaited"
 QUEUE_RETENTION = Duration.days(4)
 DEAD_LETTER_RETENTION = Duration.days(14)
 """SQS's longest. A dead letter's age counts from when it was sent first, so it is kept longer than others."""
@@ -34,6 +35,19 @@ def job_table(scope: Construct, *, encryption_key: kms.IKey | None, removal_poli
         removal_policy=removal_policy,
         stream=dynamodb.StreamViewType.NEW_IMAGE,
         time_to_live_attribute="expires_at",
+    )
+
+
+def index_awaited(table: dynamodb.Table) -> None:
+    """Define the index of the jobs that an asynchronous endpoint has, by when it must have been done with them.
+
+    Only items with ``awaits`` are in it, which jobs have for just that long.
+    """
+    table.add_global_secondary_index(
+        index_name=AWAITED_INDEX,
+        partition_key=dynamodb.Attribute(name="awaits", type=dynamodb.AttributeType.STRING),
+        sort_key=dynamodb.Attribute(name="free_at", type=dynamodb.AttributeType.NUMBER),
+        projection_type=dynamodb.ProjectionType.KEYS_ONLY,
     )
 
 
@@ -71,9 +85,23 @@ def job_topic(scope: Construct, *, encryption_key: kms.IKey | None) -> sns.Topic
 
 def grant_table(table: dynamodb.Table, grantee: iam.IGrantable, *actions: str) -> iam.Grant:
     """Allow actions on the table and to decrypt and encrypt its items."""
-    grant = table.grant(grantee, *[f"dynamodb:{action}" for action in actions])
+    # Not the table's own grant, which names its indexes, too.
+    grant = iam.Grant.add_to_principal(
+        grantee=grantee,
+        actions=[f"dynamodb:{action}" for action in actions],
+        resource_arns=[table.table_arn],
+    )
     key = table.encryption_key
     return grant.combine(key.grant_encrypt_decrypt(grantee)) if key else grant
+
+
+def grant_query_awaited(table: dynamodb.Table, grantee: iam.IGrantable) -> iam.Grant:
+    """Allow to ask the index of :func:`index_awaited`."""
+    return iam.Grant.add_to_principal(
+        grantee=grantee,
+        actions=["dynamodb:Query"],
+        resource_arns=[f"{table.table_arn}/index/{AWAITED_INDEX}"],
+    )
 
 
 def read_stream(

@@ -23,6 +23,8 @@ from sm_constructs._function import RuntimeFunction
 from sm_constructs._log_groups import log_group
 from sm_constructs._sources import source_directory
 from sm_constructs._validation import Problems
+from sm_constructs.endpoint.endpoint import Endpoint
+from sm_constructs.endpoint.variants import Asynchronous
 from sm_constructs.lambda_platform import LambdaPlatform
 
 _DATABASE_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -66,9 +68,9 @@ class ResultDatabase(Construct):
         reader_count: Instances in other availability zones, one of which takes over when the first one fails, 0 to
             15. They pause with it. When omitted: 1.
         engine_version: The version of Aurora PostgreSQL, of those that can pause. When omitted: 17.7.
-        endpoint: The endpoint that SQL can label texts by, as in ``SELECT (classify(text)).label FROM reviews``:
-            Aurora machine learning, with a role that may invoke this endpoint only. When omitted: there is no such
-            function.
+        endpoint: The endpoint that SQL can label texts by, as in ``SELECT (classify(text)).label FROM reviews``, a
+            real-time or serverless one: Aurora machine learning, with a role that may invoke this endpoint only. When
+            omitted: there is no such function.
         vpc: The VPC that the cluster is in. With an ``endpoint`` it must reach SageMaker from there. When omitted: a
             VPC of its own in two availability zones, without a way out, but one to SageMaker with an ``endpoint``.
         vpc_subnets: Its subnets in ``vpc``. When omitted: private ones.
@@ -134,6 +136,7 @@ class ResultDatabase(Construct):
         problems.extend(_backup_problems(backup_retention))
         problems.extend(_monitoring_problems(monitoring_interval))
         problems.unless(vpc is not None or vpc_subnets is None, "vpc_subnets without vpc: hand in the VPC they are in")
+        problems.extend(_endpoint_problems(endpoint))
         problems.extend(f"lambda_platform: {problem}" for problem in platform.problems())
         problems.raise_for(self)
 
@@ -368,6 +371,11 @@ def _name_problems(name: str) -> Iterator[str]:
         yield f"database_name is {name!r}: must be 1 to 63 lower-case letters, digits or underscores, a letter first"
     elif name in _RESERVED_NAMES:
         yield f"database_name is {name!r}: PostgreSQL or RDS uses it itself: choose another one"
+
+
+def _endpoint_problems(endpoint: sagemaker.IEndpoint | None) -> Iterator[str]:
+    if isinstance(endpoint, Endpoint) and any(isinstance(variant, Asynchronous) for variant in endpoint.variants):
+        yield "endpoint has an Asynchronous variant: SQL waits for the answer, so pass a real-time or serverless one"
 
 
 def _capacity_problems(low: float, high: float) -> Iterator[str]:

@@ -26,12 +26,13 @@ from sm_constructs._job_store import (
     DEAD_LETTER_RETENTION,
     batch_problems,
     grant_table,
+    index_awaited,
     job_queues,
     job_table,
     job_topic,
     read_queue,
 )
-from sm_constructs._large_jobs import LargeJobs, large_job_problems
+from sm_constructs._large_jobs import LargeJobs, large_job_problems, whole_seconds
 from sm_constructs._validation import Problems
 from sm_constructs.endpoint.endpoint import Endpoint
 from sm_constructs.lambda_platform import LambdaPlatform
@@ -66,8 +67,11 @@ class ClassificationQueue(Construct):
             refused.
         database: Gets a row for each text of a job, before the job has succeeded. When omitted: results are in S3
             alone.
-        asynchronous_endpoint: Has the jobs that are too large for one call of ``endpoint``, which only files hold. Its
-            variant has ``inputs``, ``success_topic`` and ``error_topic``. When omitted: such jobs are refused.
+        asynchronous_endpoint: Has the jobs that are larger than a caller of the API may send, which only files hold.
+            Its variant has ``inputs``, ``success_topic`` and ``error_topic``. When omitted: such jobs are refused.
+        large_job_timeout: How long ``asynchronous_endpoint`` may have a job before it is looked after, 15 minutes to a
+            day: its answer is taken from S3 then, as if the endpoint had told of it, or the job fails. When omitted:
+            8 hours, one more than SageMaker itself takes at most.
         event_bus: Where it is said that jobs have ended, beside the topic. When omitted: the account's default bus.
         batch_size: The most messages that the consumer gets at once, 1 to 10,000; more than 10 need a
             ``batching_window``. When omitted: 10.
@@ -121,6 +125,7 @@ class ClassificationQueue(Construct):
         preprocessor: TextPreprocessor | None = None,
         database: ResultDatabase | None = None,
         asynchronous_endpoint: Endpoint | None = None,
+        large_job_timeout: Duration | None = None,
         event_bus: events.IEventBus | None = None,
         batch_size: int = 10,
         batching_window: Duration | None = None,
@@ -146,7 +151,7 @@ class ClassificationQueue(Construct):
 
         problems = Problems()
         problems.extend(batch_problems(batch_size, window))
-        problems.extend(large_job_problems(asynchronous_endpoint))
+        problems.extend(large_job_problems(asynchronous_endpoint, large_job_timeout))
         problems.between("max_concurrency", max_concurrency, 2, 1000)
         problems.at_least("reserved_concurrent_executions", reserved_concurrent_executions, max_concurrency)
         problems.between("max_receive_count", max_receive_count, 2, 1000)
@@ -192,6 +197,8 @@ class ClassificationQueue(Construct):
             lambda_platform=platform,
         )
         large_jobs = LargeJobs.of(asynchronous_endpoint)
+        if large_jobs:
+            index_awaited(self.job_table)
         large_job_environment = large_jobs.environment if large_jobs else {}
         self.consumer: lambda_.Function = settings.function(
             self,
@@ -201,6 +208,7 @@ class ClassificationQueue(Construct):
                 **self.environment,
                 **endpoint_environment(endpoint, preprocessor, timeout.to_seconds() * _SHARE_OF_A_CALL),
                 **large_job_environment,
+                **({"LARGE_JOB_TIMEOUT_SECONDS": str(whole_seconds(large_job_timeout))} if large_jobs else {}),
                 **(database.environment if database else {}),
                 "QUEUE_URL": self.queue.queue_url,
                 "MAX_RECEIVE_COUNT": str(max_receive_count),
@@ -227,7 +235,7 @@ class ClassificationQueue(Construct):
             "consume": self.consumer,
             "queue": queue_function(self, settings),
             "announce": announce_function(self, settings),
-            "bury": bury_function(self, settings),
+            "bury": bury_function(self, settings, asynchronous_endpoint=large_jobs is not None),
             "submit": submit_function(self, settings, large_job_environment),
         }
 

@@ -227,11 +227,19 @@ class TextClassification(Construct):
             monitoring.monitor_function(function, name=f"Annotate{language.capitalize()}")
         for name, function in self.dataset_annotation.functions.items():
             monitoring.monitor_function(function, name=f"Dataset{name}")
-        for name, function in self.api.training_functions.items():
-            monitoring.monitor_function(function, name=f"Training{name.capitalize()}")
         monitoring.monitor_endpoint(self.endpoint, thresholds=stage.endpoint_thresholds)
         monitoring.monitor_queue(self.queue, thresholds=stage.queue_thresholds)
+        for name, function in {
+            "AnnounceJobs": self.queue.functions["announce"],
+            "BuryJobs": self.queue.functions["bury"],
+            "SubmitFile": self.queue.functions["submit"],
+            "SubmitJob": self.api.job_functions["submit"],
+            "ReadJob": self.api.job_functions["look"],
+        }.items():
+            monitoring.monitor_function(function, name=name)
         if self.training:
+            for name, function in self.api.training_functions.items():
+                monitoring.monitor_function(function, name=f"Training{name.capitalize()}")
             monitoring.monitor_state_machine(self.training.state_machine, name="Training")
             monitoring.monitor_state_machine(self.training.promotion.state_machine, name="Promotion")
         return monitoring

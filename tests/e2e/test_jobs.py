@@ -315,8 +315,8 @@ def test_lines_of_a_file_become_jobs_once_and_bad_lines_are_reported(jobs: JobsS
     assert table.scan(Select="COUNT")["Count"] <= len(items)
 
 
-def submitted_as_file(jobs: JobsStack, name: str, lines: list[Any]) -> list[str]:
-    """Put bodies into a file that becomes jobs, and return their ids."""
+def report_of(jobs: JobsStack, name: str, lines: list[Any]) -> list[dict[str, Any]]:
+    """Put bodies into a file that becomes jobs, and return what is reported of each."""
     s3, bucket = boto3.client("s3"), jobs.outputs["BucketName"]
     body = "\n".join(json.dumps(line) for line in lines)
     s3.put_object(Bucket=bucket, Key=f"jobs/incoming/{name}", Body=body.encode())
@@ -325,7 +325,12 @@ def submitted_as_file(jobs: JobsStack, name: str, lines: list[Any]) -> list[str]
         found = s3.list_objects_v2(Bucket=bucket, Prefix=f"jobs/submitted/{name}").get("Contents")
         return found and s3.get_object(Bucket=bucket, Key=found[0]["Key"])["Body"].read().splitlines()
 
-    return [json.loads(line)["job_id"] for line in eventually(reported, seconds=60)]
+    return [json.loads(line) for line in eventually(reported, seconds=60)]
+
+
+def submitted_as_file(jobs: JobsStack, name: str, lines: list[Any]) -> list[str]:
+    """Put bodies into a file that becomes jobs, and return their ids."""
+    return [each["job_id"] for each in report_of(jobs, name, lines)]
 
 
 def _submit(jobs: JobsStack, new: dict[str, str]) -> Any:
@@ -342,6 +347,69 @@ def test_a_job_that_is_too_large_for_one_call_goes_through_the_asynchronous_endp
     good, bad = submitted_as_file(jobs, "large.jsonl", lines)  # 7 MB each
     assert labels(jobs, good) == ["good", "spam"] * 350
     assert "client error (400)" in str(ended(jobs, bad, "failed").error)
+
+
+def test_a_job_of_ten_thousand_short_texts_is_worked_on_and_a_larger_one_is_reported(jobs: JobsStack) -> None:
+    texts = [f"{number} {'won a prize' if number % 2 else 'fine'}" for number in range(10_000)]
+    jobs.faults(labels=77)
+    good, refused = report_of(jobs, "many.jsonl", [{"texts": texts}, {"texts": [*texts, "one more"]}])
+
+    assert labels(jobs, good["job_id"]) == ["good", "spam"] * 5_000
+    assert "10,001 entries" in refused["problem"]
+
+
+@contextmanager
+def _deaf(jobs: JobsStack) -> Iterator[None]:
+    """Let the queue hear of no topic for a while."""
+    sns = boto3.client("sns")
+    queue_arn = boto3.client("sqs").get_queue_attributes(
+        QueueUrl=jobs.outputs["QueueUrl"], AttributeNames=["QueueArn"]
+    )["Attributes"]["QueueArn"]
+    found = [each for each in sns.list_subscriptions()["Subscriptions"] if each["Endpoint"] == queue_arn]
+    assert len(found) == 2
+    for each in found:
+        sns.unsubscribe(SubscriptionArn=each["SubscriptionArn"])
+    try:
+        yield
+    finally:
+        for each in found:
+            sns.subscribe(
+                TopicArn=each["TopicArn"],
+                Protocol="sqs",
+                Endpoint=queue_arn,
+                Attributes={"RawMessageDelivery": "true"},
+            )
+
+
+def _answers(jobs: JobsStack) -> int:
+    """Return how many inputs the asynchronous endpoint has answered or failed."""
+    s3 = boto3.client("s3")
+    prefixes = ("results/large/", "results/large-failures/")
+    return sum(s3.list_objects_v2(Bucket=jobs.outputs["BucketName"], Prefix=prefix)["KeyCount"] for prefix in prefixes)
+
+
+def test_large_jobs_whose_notifications_never_come_end_by_what_is_in_s3(jobs: JobsStack) -> None:
+    texts = [f"{number} {'won a prize' if number % 2 else 'fine'}" for number in range(200)]
+    table, before = boto3.resource("dynamodb").Table(jobs.outputs["JobTableName"]), _answers(jobs)
+    with _deaf(jobs):
+        job_ids = submitted_as_file(jobs, "silent.jsonl", [{"texts": [*texts, text]} for text in ("a", POISON, "lost")])
+        good, bad, lost = job_ids
+        eventually(lambda: _answers(jobs) == before + 3, seconds=60)
+    assert {jobs.client.job(job_id).status for job_id in job_ids} == {"running"}
+    boto3.client("s3").delete_object(
+        Bucket=jobs.outputs["BucketName"],
+        Key=str(table.get_item(Key={"job_id": lost})["Item"]["output_url"]).split("/", 3)[3],
+    )
+    for job_id in job_ids:  # as if they had waited for long
+        table.update_item(
+            Key={"job_id": job_id}, UpdateExpression="SET free_at = :then", ExpressionAttributeValues={":then": 1}
+        )
+
+    boto3.client("lambda").invoke(FunctionName=jobs.outputs["BuryFunctionName"])  # or the schedule does
+
+    assert labels(jobs, good) == ["good", "spam"] * 100 + ["good"]
+    assert "cannot be classified" in str(ended(jobs, bad, "failed").error)
+    assert "neither an answer nor an error" in str(ended(jobs, lost, "failed").error)
 
 
 def test_results_too_large_for_an_answer_are_read_from_their_bucket(jobs: JobsStack) -> None:

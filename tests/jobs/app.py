@@ -50,8 +50,9 @@ def predict_fn(texts, faults_file):
         raise GenericInferenceToolkitError(429, "too many at once")
     if any("poison" in text for text in texts) and not faults.get("cured"):
         raise GenericInferenceToolkitError(400, "this text cannot be classified")
+    others = {f"label {number}": 1e-12 / 3 for number in range(int(faults.get("labels", 2)) - 2)}
     return [{"label": "spam" if "prize" in text else "good", "score": 0.75,
-             "scores": {"spam": 0.75, "good": 0.25} if "prize" in text else {"spam": 0.25, "good": 0.75}}
+             "scores": {"spam": 0.75 if "prize" in text else 0.25, "good": 0.25 if "prize" in text else 0.75, **others}}
             for text in texts]
 
 def output_fn(results, accept):
@@ -70,7 +71,7 @@ def write_model(directory: Path) -> Path:
 def write_faults(file: Path, **faults: float) -> None:
     """Say how the model fails from now on: ``seconds`` a call, shares ``failing`` and ``throttling``.
 
-    It refuses texts with the word poison, unless it is ``cured``.
+    It knows as many ``labels`` as that. It refuses texts with the word poison, unless it is ``cured``.
     """
     beside = file.with_suffix(".new")
     beside.write_text(json.dumps(faults))
@@ -107,6 +108,7 @@ def build(app: cdk.App) -> None:
             instance_count=1,
             inputs=artifacts.jobs.under("large/"),
             output=artifacts.results.under("large/"),
+            failures=artifacts.results.under("large-failures/"),
             success_topic=sns.Topic(stack, "LargeDone"),
             error_topic=sns.Topic(stack, "LargeFailed"),
         ),

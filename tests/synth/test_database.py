@@ -14,8 +14,18 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_rds as rds
 
-from sm_constructs import Endpoint, InvalidPropsError, LambdaPlatform, ResultDatabase
+from sm_constructs import (
+    ArtifactStore,
+    Endpoint,
+    Framework,
+    InvalidPropsError,
+    LambdaPlatform,
+    Model,
+    ModelData,
+    ResultDatabase,
+)
 from sm_constructs._sources import source_directory
+from sm_constructs.endpoint import Asynchronous
 from tests.synth.templates import all_of, changes, only, resources_of, statements, text_of
 
 pytestmark = pytest.mark.usefixtures("bundles")
@@ -469,6 +479,24 @@ def test_an_argument_that_would_be_refused_at_deployment_is_refused(
         ResultDatabase(stack, "Database", **arguments)
 
     assert caught.value.problems == (problem,)
+
+
+def test_an_endpoint_that_answers_later_is_refused_with_the_other_problems(
+    stack: cdk.Stack, model_directory: Path
+) -> None:
+    model = Model(stack, "Model", data=ModelData.from_directory(model_directory), framework=Framework.scikit_learn())
+    variant = Asynchronous(
+        instance_type="ml.m5.large", instance_count=1, output=ArtifactStore(stack, "Artifacts").results
+    )
+    endpoint = Endpoint(stack, "Endpoint", model=model, variant=variant)
+
+    with pytest.raises(InvalidPropsError) as caught:
+        ResultDatabase(stack, "Database", endpoint=endpoint, reader_count=16)
+
+    assert caught.value.problems == (
+        "reader_count is 16: must be from 0 to 15",
+        "endpoint has an Asynchronous variant: SQL waits for the answer, so pass a real-time or serverless one",
+    )
 
 
 def test_all_that_is_wrong_is_said_at_once(stack: cdk.Stack) -> None:

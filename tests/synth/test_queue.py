@@ -322,6 +322,67 @@ def test_an_asynchronous_endpoint_gets_large_jobs_and_tells_the_queue(stack: cdk
     assert all(each["RawMessageDelivery"] for each in subscriptions)
 
 
+def asynchronous(stack: cdk.Stack, model: Model, **arguments: Any) -> Endpoint:
+    store = ArtifactStore(stack, "Large")
+    variant = Asynchronous(
+        instance_type="ml.m5.large",
+        instance_count=1,
+        inputs=store.jobs.under("large/"),
+        output=store.results.under("large/"),
+        failures=store.results.under("failures/"),
+        success_topic=sns.Topic(stack, "Done"),
+        error_topic=sns.Topic(stack, "Failed"),
+    )
+    return Endpoint(stack, "LargeEndpoint", model=model, variant=variant, **arguments)
+
+
+def test_jobs_that_an_asynchronous_endpoint_keeps_silent_about_are_found_by_an_index(
+    stack: cdk.Stack, model: Model
+) -> None:
+    queue = make(stack, asynchronous_endpoint=asynchronous(stack, model), large_job_timeout=cdk.Duration.minutes(30))
+
+    (index,) = only(stack, TABLE)["GlobalSecondaryIndexes"]
+    assert index["KeySchema"] == [
+        {"AttributeName": "awaits", "KeyType": "HASH"},
+        {"AttributeName": "free_at", "KeyType": "RANGE"},
+    ]
+    assert environment(stack, "consume_jobs")["LARGE_JOB_TIMEOUT_SECONDS"] == "1800"
+    assert "QUEUE_URL" in environment(stack, "bury_jobs")
+    assert allowed(stack, "BuryJobs") == {
+        "dynamodb:BatchGetItem",
+        "dynamodb:Query",
+        "dynamodb:UpdateItem",
+        "sqs:ReceiveMessage",
+        "sqs:SendMessage",
+    }
+    (query,) = [each for each in statements(stack) if each["Action"] == "dynamodb:Query"]
+    table = stack.resolve(queue.job_table.table_arn)
+    assert query["Resource"] == {"Fn::Join": ["", [table, "/index/awaited"]]}
+    assert [each["Resource"] for each in statements(stack) if "dynamodb:BatchGetItem" in each["Action"]] == [table] * 2
+
+
+def test_large_jobs_have_an_hour_more_than_sagemaker_takes_at_most_by_default(stack: cdk.Stack, model: Model) -> None:
+    make(stack, asynchronous_endpoint=asynchronous(stack, model))
+
+    assert environment(stack, "consume_jobs")["LARGE_JOB_TIMEOUT_SECONDS"] == str(8 * 3600)
+
+
+def test_without_an_asynchronous_endpoint_there_is_no_index(stack: cdk.Stack) -> None:
+    make(stack)
+
+    assert "GlobalSecondaryIndexes" not in only(stack, TABLE)
+    assert "QUEUE_URL" not in environment(stack, "bury_jobs")
+
+
+def test_a_timeout_that_sagemaker_would_not_keep_is_refused(stack: cdk.Stack, model: Model) -> None:
+    with pytest.raises(InvalidPropsError, match="large_job_timeout is 600 seconds: must be from 900 to 86400"):
+        make(
+            stack,
+            asynchronous_endpoint=asynchronous(stack, model),
+            large_job_timeout=cdk.Duration.minutes(10),
+        )
+
+
 def test_an_endpoint_whose_jobs_would_never_end_is_refused(stack: cdk.Stack, model: Model) -> None:
     silent = Asynchronous(instance_type="ml.m5.large", instance_count=1, output=ArtifactStore(stack, "S").results)
     with pytest.raises(InvalidPropsError) as caught:
@@ -349,6 +410,7 @@ def test_an_endpoint_of_another_kind_is_refused_for_large_jobs(stack: cdk.Stack,
         ({"timeout": cdk.Duration.seconds(9)}, "timeout is 9 seconds: must be at least 10"),
         ({"timeout": cdk.Duration.seconds(901)}, "timeout is 901 seconds: must be whole seconds from 1 to 900"),
         ({"memory_size_mb": 64}, "memory_size_mb is 64 MB"),
+        ({"large_job_timeout": cdk.Duration.hours(1)}, "large_job_timeout without an asynchronous_endpoint"),
     ],
 )
 def test_what_aws_would_refuse_or_would_lose_jobs_is_refused(

@@ -1,4 +1,4 @@
-"""Train in a local AWS and draw the pictures of docs/training.md: ``PYTHONPATH=model_src python -m tests.trainings``."""
+"""Train in a local AWS, draw the pictures of docs/training.md: ``PYTHONPATH=model_src python -m tests.trainings``."""
 
 from __future__ import annotations
 

@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 JobStatus = Literal["queued", "running", "succeeded", "failed"]
 
+ASYNCHRONOUS = "asynchronous"
+"""What a job waits for, and whose claim it is, while an asynchronous endpoint has it."""
+
 NEVER = 2**53
 """When a job that succeeded is free to be worked on again."""
 
@@ -35,6 +38,10 @@ class Job:
         problem: Why it failed, or why the last try did.
         result_key: Where its results are in S3.
         model_version: The model that labelled its texts.
+        awaits: :data:`ASYNCHRONOUS` while an asynchronous endpoint has it, and never else: by this the index of the
+            table has these jobs alone.
+        output_url: Where that endpoint puts its answer.
+        failure_url: Where it puts its error. None: nowhere.
     """
 
     job_id: str
@@ -52,6 +59,9 @@ class Job:
     problem: str | None = None
     result_key: str | None = None
     model_version: str | None = None
+    awaits: str | None = None
+    output_url: str | None = None
+    failure_url: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +77,9 @@ class Ending:
         model_version: The model that made them.
         claim: Who has it from now on, where it is somebody else.
         free_at: When it is free again. None: never once it succeeded, and else at once.
+        awaits: See :class:`Job`, as for the next two.
+        output_url: Where the answer will be.
+        failure_url: Where the error will be.
     """
 
     job_id: str
@@ -77,6 +90,9 @@ class Ending:
     model_version: str | None = None
     claim: str | None = None
     free_at: int | None = None
+    awaits: str | None = None
+    output_url: str | None = None
+    failure_url: str | None = None
 
 
 def item(job: Job) -> dict[str, Any]:

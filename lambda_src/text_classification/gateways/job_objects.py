@@ -39,6 +39,16 @@ class JobObjects:
 
         return call_service(get, self.budget)
 
+    def exists(self, key: str) -> bool:
+        """Return whether there is an object. Raises GatewayError.
+
+        By a list, which takes the permission to list; whoever lacks that is told 403 of an object that is not there.
+        """
+        found = call_service(
+            lambda: self.client.list_objects_v2(Bucket=self.bucket, Prefix=key, MaxKeys=1), self.budget
+        )
+        return any(each["Key"] == key for each in found.get("Contents", []))
+
     def lines(self, key: str, etag: str) -> Iterator[bytes]:
         """Return the lines of an object, read bit by bit.
 

@@ -38,11 +38,14 @@ class JobQueue:
 
     def send(self, job_ids: Sequence[str]) -> None:
         """Queue jobs. Raises GatewayError when any of them was not taken: queue all of them again then."""
-        for some in chunks(job_ids, _ENTRIES_A_CALL):
-            entries: list[SendMessageBatchRequestEntryTypeDef] = [
-                {"Id": str(index), "MessageBody": body_of(job_id)} for index, job_id in enumerate(some)
-            ]
+        self.send_bodies([body_of(job_id) for job_id in job_ids])
 
+    def send_bodies(self, bodies: Sequence[str]) -> None:
+        """Queue messages. Raises GatewayError as :meth:`send` does."""
+        for some in chunks(bodies, _ENTRIES_A_CALL):
+            entries: list[SendMessageBatchRequestEntryTypeDef] = [
+                {"Id": str(index), "MessageBody": body} for index, body in enumerate(some)
+            ]
             call_service(partial(self._send, entries), self.budget)
 
     def delay(self, seconds: Mapping[str, int]) -> None:

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from text_classification.gateways.calls import TimeBudget, call_service
 from text_classification.gateways.errors import UnavailableError
-from text_classification.gateways.job_items import Ending, Job, attribute, item, job_of, values_of
+from text_classification.gateways.job_items import ASYNCHRONOUS, Ending, Job, attribute, item, job_of, values_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _ITEMS_A_CALL = 100  # the limit of TransactWriteItems and of BatchGetItem
 _CONDITION = "ConditionalCheckFailed"
+_AWAITED_INDEX = "awaited"
 
 _Item = TypeVar("_Item")
 
@@ -114,6 +115,35 @@ class JobTable:
             }
         )
 
+    def overdue(self, *, now: int) -> list[str]:
+        """Return jobs that an asynchronous endpoint should have been done with, up to a hundred. Raises GatewayError.
+
+        By an index that has just the jobs that such an endpoint has.
+        """
+
+        def query() -> list[str]:
+            answer = self.client.query(
+                TableName=self.table_name,
+                IndexName=_AWAITED_INDEX,
+                KeyConditionExpression="awaits = :awaits AND free_at <= :now",
+                ExpressionAttributeValues={":awaits": {"S": ASYNCHRONOUS}, ":now": {"N": str(now)}},
+                Limit=_ITEMS_A_CALL,
+            )
+            return [found["job_id"]["S"] for found in answer["Items"]]
+
+        return call_service(query, self.budget)
+
+    def postpone(self, job_ids: Sequence[str], *, now: int, until: int) -> set[str]:
+        """Let overdue jobs be none until then, and return those that still were. Raises GatewayError."""
+        values: dict[str, str | int] = {"free_at": until, "awaits": ASYNCHRONOUS}
+        condition = {":now": attribute("free_at", now), ":awaited": attribute("awaits", ASYNCHRONOUS)}
+        return self._write_those_that_hold(
+            {
+                job_id: self._update(job_id, values, "awaits = :awaited AND free_at <= :now", condition)
+                for job_id in job_ids
+            }
+        )
+
     def _read(self, job_ids: Sequence[str]) -> list[Job]:
         keys: list[Mapping[str, Any]] = [{"job_id": {"S": job_id}} for job_id in job_ids]
         answer = self.client.batch_get_item(RequestItems={self.table_name: {"Keys": keys, "ConsistentRead": True}})
@@ -124,11 +154,12 @@ class JobTable:
     def _update(
         self, job_id: str, values: Mapping[str, str | int], condition: str, condition_values: Mapping[str, Any]
     ) -> dict[str, Any]:
+        no_longer_awaited = "" if "awaits" in values else " REMOVE awaits"
         return {
             "Update": {
                 "TableName": self.table_name,
                 "Key": {"job_id": {"S": job_id}},
-                "UpdateExpression": "SET " + ", ".join(f"{name} = :{name}" for name in values),
+                "UpdateExpression": "SET " + ", ".join(f"{name} = :{name}" for name in values) + no_longer_awaited,
                 "ConditionExpression": f"attribute_exists(job_id) AND {condition}",
                 "ExpressionAttributeValues": {
                     **{f":{name}": attribute(name, value) for name, value in values.items()},

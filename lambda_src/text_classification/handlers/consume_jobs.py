@@ -44,7 +44,17 @@ _retries = Retries(
     first_pause_seconds=int(os.environ["FIRST_PAUSE_SECONDS"]),
 )
 _endpoint = asynchronous_endpoint(os.environ)
-_large_jobs = LargeJobs(endpoint=_endpoint, table=_table, objects=_objects, keeper=_keeper) if _endpoint else None
+_large_jobs = (
+    LargeJobs(
+        endpoint=_endpoint,
+        table=_table,
+        objects=_objects,
+        keeper=_keeper,
+        timeout_seconds=int(os.environ["LARGE_JOB_TIMEOUT_SECONDS"]),
+    )
+    if _endpoint
+    else None
+)
 _processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 

@@ -27,7 +27,33 @@ from text_classification.logic.job_outcomes import Again, Done, Outcome, Outcome
 from text_classification.logic.job_results import JobResults, ResultKeeper, results_of
 from text_classification.logic.jobs import request_of, timestamp
 from text_classification.logic.large_jobs import LargeJobs
-from text_classification.logic.requests import ClassificationRequest, InvalidRequestError
+from text_classification.logic.requests import (
+    MAX_CHARACTERS_TOGETHER,
+    MAX_TEXTS,
+    ClassificationRequest,
+    InvalidRequestError,
+)
+
+MAX_TEXTS_A_CALL = 10 * MAX_TEXTS
+MAX_CHARACTERS_A_CALL = 5 * MAX_CHARACTERS_TOGETHER
+"""What jobs are put together to, so that the model answers in time: this project's takes some seconds for it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Size:
+    payload_bytes: int = 0
+    texts: int = 0
+    characters: int = 0
+
+    def __add__(self, other: _Size) -> _Size:
+        return _Size(
+            payload_bytes=self.payload_bytes + other.payload_bytes,
+            texts=self.texts + other.texts,
+            characters=self.characters + other.characters,
+        )
+
+    def within(self, *, payload_bytes: int, texts: int, characters: int) -> bool:
+        return self.payload_bytes <= payload_bytes and self.texts <= texts and self.characters <= characters
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,12 +61,13 @@ class _Work:
     job_id: str
     request: ClassificationRequest
     languages: Sequence[Language]
-    payload_bytes: int = field(init=False)
+    size: _Size = field(init=False)
 
     def __post_init__(self) -> None:
-        payload = json.dumps({"texts": self.request.texts}, ensure_ascii=False)
-        size = len(payload.encode())
-        object.__setattr__(self, "payload_bytes", size)
+        texts = self.request.texts
+        payload = json.dumps({"texts": texts}, ensure_ascii=False)
+        size = _Size(payload_bytes=len(payload.encode()), texts=len(texts), characters=sum(map(len, texts)))
+        object.__setattr__(self, "size", size)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,9 +121,10 @@ class Consumer:
         claimed, taken = self._claim(open_jobs)
         work, unusable = self._load(claimed)
         outcomes |= {**taken, **unusable}
-        for group in self._groups(work):
-            large = group[0].payload_bytes > self.max_payload_bytes
-            outcomes |= self._hand_over(group[0]) if large else self._classify(group)
+        for each in filter(self._is_large, work):
+            outcomes |= self._hand_over(each)
+        for group in self._groups(each for each in work if not self._is_large(each)):
+            outcomes |= self._classify(group)
         return outcomes
 
     def _claim(self, jobs: Mapping[str, Job]) -> tuple[list[Job], Outcomes]:
@@ -130,15 +158,26 @@ class Consumer:
     def _groups(self, work: Iterable[_Work]) -> Iterator[list[_Work]]:
         """Yield jobs that fit into one call together; mostly that is all of them."""
         group: list[_Work] = []
-        size = 0
+        size = _Size()
         for each in work:
-            if group and size + each.payload_bytes > self.max_payload_bytes:
+            if group and not self._is_one_call(size + each.size):
                 yield group
-                group, size = [], 0
+                group, size = [], _Size()
             group.append(each)
-            size += each.payload_bytes
+            size += each.size
         if group:
             yield group
+
+    def _is_one_call(self, size: _Size) -> bool:
+        return size.within(
+            payload_bytes=self.max_payload_bytes, texts=MAX_TEXTS_A_CALL, characters=MAX_CHARACTERS_A_CALL
+        )
+
+    def _is_large(self, work: _Work) -> bool:
+        """Whether it is more than a caller of the API may send, which only files hold, or than the endpoint takes."""
+        return not work.size.within(
+            payload_bytes=self.max_payload_bytes, texts=MAX_TEXTS, characters=MAX_CHARACTERS_TOGETHER
+        )
 
     def _classify(self, group: Sequence[_Work]) -> Outcomes:
         """Label jobs in one call. When the model refuses their texts, halve them until it is seen whose they are."""
@@ -159,10 +198,15 @@ class Consumer:
         return {**outcomes, **self._keep(results, {each.job_id: each.request.texts for each in group})}
 
     def _hand_over(self, work: _Work) -> Outcomes:
-        """Let the asynchronous endpoint have a job that is too large for one call."""
+        """Let the asynchronous endpoint have a large job."""
         if self.large_jobs is not None:
             return {work.job_id: self.large_jobs.hand_over(work.job_id, work.request.texts, claim=self.claim)}
-        problem = f"its texts take {work.payload_bytes:,} bytes: the endpoint takes at most {self.max_payload_bytes:,}"
+        size = work.size
+        problem = (
+            f"it has {size.texts:,} texts of {size.characters:,} characters, {size.payload_bytes:,} bytes: without an "
+            f"asynchronous endpoint a job has at most {MAX_TEXTS:,} texts, at most {MAX_CHARACTERS_TOGETHER:,} "
+            f"characters and at most {self.max_payload_bytes:,} bytes"
+        )
         return {work.job_id: Refused(problem=problem)}
 
     def _annotate(self, work: _Work, threads: Executor) -> Callable[[], Mapping[int, Annotation]]:

@@ -77,15 +77,18 @@ def consume(messages: Sequence[Message], *, consumer: Consumer, queue: JobQueue,
     staying = {
         message: outcome
         for message in messages
-        if not isinstance(outcome := _outcome(message, outcomes, consumer), Done)
+        if not isinstance(outcome := _outcome(message, outcomes, consumer, retries), Done)
     }
     queue.delay({each.receipt: _pause(outcome, each.receive_count, retries) for each, outcome in staying.items()})
     return {message.message_id for message in staying}
 
 
-def _outcome(message: Message, outcomes: Outcomes, consumer: Consumer) -> Outcome:
+def _outcome(message: Message, outcomes: Outcomes, consumer: Consumer, retries: Retries) -> Outcome:
     if message.notification and consumer.large_jobs:
-        return consumer.large_jobs.finish(message.notification)
+        if consumer.remaining_seconds() < consumer.call_seconds:
+            return Again(problem=None)
+        last_try = message.receive_count >= retries.max_receive_count
+        return consumer.large_jobs.finish(message.notification, last_try=last_try)
     return outcomes[message.job_id] if message.job_id else Refused(problem="the message names no job")
 
 

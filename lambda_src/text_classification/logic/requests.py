@@ -25,8 +25,9 @@ MAX_CHARACTERS_TOGETHER = 200_000
 MAX_CHARACTERS_TOGETHER_ANNOTATED = 20_000
 MAX_STRANGE_SHARE = 0.3
 """The largest part of a text to be annotated that may be control, unassigned or replacement characters."""
-MAX_TEXTS_OF_A_LARGE_JOB = 50_000
-MAX_CHARACTERS_OF_A_LARGE_JOB = 20_000_000
+MAX_TEXTS_OF_A_LARGE_JOB = 10_000
+MAX_CHARACTERS_OF_A_LARGE_JOB = 8_000_000
+"""The largest jobs that a consumer of 512 MB finishes in some seconds, answers with a hundred labels each included."""
 
 _MAX_PROBLEMS = 20
 _MAX_SHOWN = 40

@@ -14,17 +14,20 @@ from pydantic import BaseModel
 from text_classification.logic.feedback import FeedbackRequest
 from text_classification.logic.requests import ClassificationRequest
 from text_classification.logic.training_requests import TrainingRequest
+from text_classification.logic.transform_requests import TransformRequest
 
 _DIRECTORY = Path(__file__).parent
 
 CLASSIFICATION_REQUEST = _DIRECTORY / "classification_request.json"
 TRAINING_REQUEST = _DIRECTORY / "training_request.json"
 FEEDBACK_REQUEST = _DIRECTORY / "feedback_request.json"
+TRANSFORM_REQUEST = _DIRECTORY / "transform_request.json"
 
 MODELS: Mapping[Path, type[BaseModel]] = {
     CLASSIFICATION_REQUEST: ClassificationRequest,
     TRAINING_REQUEST: TrainingRequest,
     FEEDBACK_REQUEST: FeedbackRequest,
+    TRANSFORM_REQUEST: TransformRequest,
 }
 """The request model of each file."""
 

@@ -1,134 +1,22 @@
-"""Working on batches of jobs, with tables, buckets and queues in memory and a model that notes what it is asked."""
+"""Working on batches of jobs: all texts in one call, and each job with one result or a reason."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Iterator
 
-import boto3
 import pytest
-from moto import mock_aws
-from text_classification.gateways.calls import TimeBudget
-from text_classification.gateways.errors import GatewayError, RejectedError, UnavailableError
-from text_classification.gateways.job_items import Job
-from text_classification.gateways.job_objects import JobObjects
-from text_classification.gateways.job_queue import JobQueue
-from text_classification.gateways.job_table import JobTable
-from text_classification.gateways.model_endpoint import ModelAnswer, ModelResult
-from text_classification.gateways.result_database import ClassificationRow
+from text_classification.gateways.errors import UnavailableError
 from text_classification.logic.errors import ConflictError
-from text_classification.logic.job_batch import Consumer
-from text_classification.logic.job_messages import Message, Retries, bury, consume
-from text_classification.logic.job_results import ResultKeeper
-from text_classification.logic.jobs import Submission, look_at, submit
-from text_classification.logic.requests import ClassificationRequest
+from text_classification.logic.job_messages import Retries, bury
 
-BUDGET = TimeBudget(total_seconds=10)
-RETRIES = Retries(max_receive_count=3, first_pause_seconds=10)
-
-
-@dataclass
-class Model:
-    """Labels texts, but refuses poison, and notes the calls."""
-
-    version: str = "v1"
-    failure: GatewayError | None = None
-    calls: list[list[str]] = field(default_factory=list)
-
-    def classify(self, texts: Sequence[str]) -> ModelAnswer:
-        self.calls.append(list(texts))
-        if self.failure:
-            raise self.failure
-        if "poison" in texts:
-            raise RejectedError("the model refused the texts", {}, cause="it is poison")
-        results = [ModelResult(label=text, score=1.0, scores={text: 1.0}) for text in texts]
-        return ModelAnswer(model_version=self.version, results=tuple(results))
-
-
-@dataclass
-class Rows:
-    """Keeps rows as a database does."""
-
-    failure: GatewayError | None = None
-    kept: dict[tuple[str, int], ClassificationRow] = field(default_factory=dict)
-
-    def save(self, rows: Sequence[ClassificationRow]) -> None:
-        if self.failure:
-            raise self.failure
-        for row in rows:
-            self.kept.setdefault((row.job_id, row.text_index), row)
-
-
-@dataclass
-class World:
-    table: JobTable
-    objects: JobObjects
-    queue: JobQueue
-    model: Model
-    rows: Rows
-    consumer: Consumer
-
-    def accept(self, *texts: str, job_id: str | None = None) -> str:
-        submission = Submission(
-            request=ClassificationRequest(texts=list(texts)), submitted_by="api", retention_seconds=3600
-        )
-        if job_id:
-            submission = replace(submission, job_id=job_id)
-        return submit(submission, table=self.table, objects=self.objects).job_id
-
-    def job(self, job_id: str) -> Job:
-        return self.table.read([job_id])[job_id]
-
-    def consume(self, *job_ids: str | None, receive_count: int = 1, **changes: Any) -> set[str]:
-        """Return the positions of the messages that stay."""
-        messages = [
-            Message(message_id=str(index), receipt=self._receipt(), receive_count=receive_count, job_id=job_id)
-            for index, job_id in enumerate(job_ids)
-        ]
-        consumer = replace(self.consumer, **changes)
-        return consume(messages, consumer=consumer, queue=self.queue, retries=RETRIES)
-
-    def _receipt(self) -> str:
-        self.queue.send(["any"])
-        (message,) = self.queue.client.receive_message(QueueUrl=self.queue.queue_url)["Messages"]
-        return message["ReceiptHandle"]
-
-    def results(self, job_id: str) -> list[str]:
-        return [result["label"] for result in look_at(job_id, table=self.table, objects=self.objects)["results"]]
+from tests.unit.lambda_src.job_world import World, job_world
 
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
-        dynamodb, s3, sqs = boto3.client("dynamodb"), boto3.client("s3"), boto3.client("sqs")
-        dynamodb.create_table(
-            TableName="jobs",
-            KeySchema=[{"AttributeName": "job_id", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "job_id", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        s3.create_bucket(Bucket="results")
-        url = sqs.create_queue(QueueName="jobs")["QueueUrl"]
-        table = JobTable(client=dynamodb, table_name="jobs", budget=BUDGET)
-        objects = JobObjects(client=s3, bucket="results", budget=BUDGET)
-        model, rows = Model(), Rows()
-        consumer = Consumer(
-            table=table,
-            objects=objects,
-            keeper=ResultKeeper(table=table, objects=objects, database=rows),
-            classifier=model,
-            annotators={},
-            claim="one",
-            remaining_seconds=lambda: 60.0,
-            call_seconds=10,
-            max_payload_bytes=1_000,
-            large_jobs=None,
-        )
-        yield World(table, objects, JobQueue(client=sqs, queue_url=url, budget=BUDGET), model, rows, consumer)
+    with job_world(monkeypatch) as world:
+        yield world
 
 
 def test_the_texts_of_all_messages_are_labelled_in_one_call(world: World) -> None:
@@ -157,6 +45,17 @@ def test_a_job_that_fits_into_no_call_is_refused(world: World) -> None:
     assert world.job(large).job_status == "failed"
     assert "at most 1,000" in str(world.job(large).problem)
     assert world.results(small) == ["b"]
+
+
+def test_jobs_go_in_one_call_while_a_model_can_answer_it_in_time(world: World) -> None:
+    many = [world.accept(*["a"] * 100) for _ in range(11)]
+    assert world.consume(*many, max_payload_bytes=10**7) == set()
+    assert [len(call) for call in world.model.calls] == [1_000, 100]
+
+    world.model.calls.clear()
+    long = [world.accept(*["a" * 10_000] * 20) for _ in range(6)]
+    assert world.consume(*long, max_payload_bytes=10**7) == set()
+    assert [len(call) for call in world.model.calls] == [100, 20]
 
 
 def test_one_refused_text_is_found_and_its_neighbours_have_their_results(world: World) -> None:

@@ -1,0 +1,40 @@
+"""``POST /v1/transforms``."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from text_classification.handlers.api import Answer, ProxyEvent, ProxyResponse, caller, header, json_body, respond
+from text_classification.handlers.telemetry import logger, tracer
+from text_classification.handlers.transform_gateways import transforms
+from text_classification.logic.transform_requests import parse_transform_body
+from text_classification.logic.transforms import keyed_transform_id, new_transform_id, start
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+tracer.patch(["botocore"])
+_executions = transforms(os.environ)
+
+
+def _operation(event: ProxyEvent) -> Answer:
+    """Start the transform in the body of a request; the same under the same ``Idempotency-Key`` is one transform."""
+    request = parse_transform_body(json_body(event, '{"input": "transform/input/reviews/"}'))
+    key = header(event, "Idempotency-Key")
+    transform_id = keyed_transform_id(caller(event), key) if key else new_transform_id()
+    status = start(request, transform_id, _executions)
+    logger.info("transform started", transform_id=transform_id)
+    path = event["requestContext"]["path"].rstrip("/")
+    return Answer(
+        status=202,
+        headers={"Location": f"{path}/{transform_id}"},
+        body={"transform_id": transform_id, "status": status},
+    )
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler(capture_response=False)
+def handler(event: ProxyEvent, _context: LambdaContext) -> ProxyResponse:
+    """Answer a request that API Gateway passes on."""
+    return respond(event, _operation)

@@ -1,0 +1,222 @@
+"""Large jobs: handed over to an asynchronous endpoint, finished when it tells, and looked after when it does not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import boto3
+import pytest
+from text_classification.gateways.asynchronous_endpoint import AsynchronousEndpoint, notification_in, reminder_of
+from text_classification.gateways.errors import UnavailableError
+from text_classification.gateways.job_items import Job
+from text_classification.logic.job_messages import Message, consume
+from text_classification.logic.large_jobs import LargeJobs, remind
+
+from tests.unit.lambda_src.job_world import BUDGET, RETRIES, World, job_world
+
+TEXTS = [f"text {number}" for number in range(101)]
+
+
+@dataclass
+class Endpoint:
+    """Takes inputs as an asynchronous endpoint does, and keeps silent."""
+
+    calls: list[dict[str, Any]]
+
+    def invoke_endpoint_async(self, **request: Any) -> dict[str, str]:
+        self.calls.append(request)
+        name = f"s3://results/large/{len(self.calls)}"
+        return {
+            "InferenceId": request["InferenceId"],
+            "OutputLocation": f"{name}.out",
+            "FailureLocation": f"{name}.err",
+        }
+
+
+@dataclass
+class LargeWorld:
+    """Has an asynchronous endpoint."""
+
+    jobs: World
+    endpoint: Endpoint
+
+    def accept(self) -> str:
+        return self.jobs.accept(*TEXTS)
+
+    def hand_over(self) -> str:
+        job_id = self.accept()
+        assert self.jobs.consume(job_id) == set()
+        return job_id
+
+    def answer(self, texts: int = len(TEXTS)) -> None:
+        """Let the endpoint be done, without a word."""
+        results = [{"label": "good", "score": 1.0, "scores": {"good": 1.0}}] * texts
+        body = json.dumps({"model_version": "v1", "results": results})
+        self.jobs.objects.write("large/1.out", body.encode())
+
+    def let_time_pass(self, job_id: str) -> None:
+        self.jobs.table.client.update_item(
+            TableName="jobs",
+            Key={"job_id": {"S": job_id}},
+            UpdateExpression="SET free_at = :then",
+            ExpressionAttributeValues={":then": {"N": "1"}},
+        )
+
+    def remind(self) -> set[str]:
+        return remind(table=self.jobs.table, queue=self.jobs.queue, time_left=lambda: True)
+
+    def consume(self, receive_count: int = 1) -> bool:
+        """Work on the next message, which is a notification, and return whether it is gone."""
+        sqs, url = self.jobs.queue.client, self.jobs.queue.queue_url
+        (found,) = sqs.receive_message(QueueUrl=url, VisibilityTimeout=0)["Messages"]
+        message = Message(
+            message_id="0",
+            receipt=found["ReceiptHandle"],
+            receive_count=receive_count,
+            job_id=None,
+            notification=notification_in(found["Body"]),
+        )
+        return not consume([message], consumer=self.jobs.consumer, queue=self.jobs.queue, retries=RETRIES)
+
+    def job(self, job_id: str) -> Job:
+        return self.jobs.job(job_id)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[LargeWorld]:
+    with job_world(monkeypatch) as jobs:
+        endpoint = Endpoint(calls=[])
+        large_jobs = LargeJobs(
+            endpoint=AsynchronousEndpoint(
+                client=endpoint,  # type: ignore[arg-type]  # of which this is what is called
+                s3=boto3.client("s3"),
+                endpoint_name="large",
+                inputs_url="s3://results/inputs/",
+                budget=BUDGET,
+            ),
+            table=jobs.table,
+            objects=jobs.objects,
+            keeper=jobs.consumer.keeper,
+            timeout_seconds=3600,
+        )
+        consumer = replace(jobs.consumer, large_jobs=large_jobs, max_payload_bytes=10_000)
+        yield LargeWorld(replace(jobs, consumer=consumer), endpoint)
+
+
+def test_a_job_with_more_texts_than_a_caller_may_send_is_handed_over_however_short_they_are(world: LargeWorld) -> None:
+    job_id = world.hand_over()
+
+    (call,) = world.endpoint.calls
+    assert (call["InferenceId"], call["InvocationTimeoutSeconds"]) == (job_id, 3600)
+    assert (world.job(job_id).job_status, world.job(job_id).output_url) == ("running", "s3://results/large/1.out")
+    assert not world.jobs.model.calls
+
+
+def test_large_jobs_of_a_batch_are_all_handed_over_and_the_small_ones_labelled(world: LargeWorld) -> None:
+    large, small = [world.accept() for _ in range(3)], [world.jobs.accept("a"), world.jobs.accept("b")]
+
+    assert world.jobs.consume(large[0], small[0], large[1], small[1], large[2]) == set()
+
+    assert [call["InferenceId"] for call in world.endpoint.calls] == large
+    assert {world.job(job_id).job_status for job_id in large} == {"running"}
+    assert world.jobs.model.calls == [["a", "b"]]
+
+
+def test_a_job_of_as_many_texts_as_a_caller_may_send_is_not(world: LargeWorld) -> None:
+    job_id = world.jobs.accept(*TEXTS[:100])
+
+    assert world.jobs.consume(job_id) == set()
+
+    assert world.job(job_id).job_status == "succeeded"
+    assert not world.endpoint.calls
+
+
+def test_nobody_is_reminded_of_a_job_that_still_has_time_or_has_ended(world: LargeWorld) -> None:
+    job_id = world.hand_over()
+    assert world.remind() == set()
+
+    world.let_time_pass(job_id)
+    assert world.remind() == {job_id}
+    world.answer()
+    assert world.consume()
+
+    world.let_time_pass(job_id)
+    assert world.remind() == set()
+
+
+def test_a_reminder_is_queued_once_in_a_quarter_of_an_hour(world: LargeWorld) -> None:
+    job_id = world.hand_over()
+    world.let_time_pass(job_id)
+
+    assert world.remind() == {job_id}
+    assert world.remind() == set()
+
+
+def test_an_answer_that_was_not_told_of_is_taken_from_s3(world: LargeWorld) -> None:
+    job_id = world.hand_over()
+    world.answer()
+    world.let_time_pass(job_id)
+    world.remind()
+
+    assert world.consume()
+
+    assert world.jobs.results(job_id) == ["good"] * len(TEXTS)
+    assert len(world.jobs.rows.kept) == len(TEXTS)
+
+
+def test_an_error_that_was_not_told_of_is_the_reason_of_the_failure(world: LargeWorld) -> None:
+    job_id = world.hand_over()
+    world.jobs.objects.write("large/1.err", b"the model lacks memory")
+    world.let_time_pass(job_id)
+    world.remind()
+
+    assert not world.consume()
+
+    assert world.job(job_id).job_status == "failed"
+    assert "the model lacks memory" in str(world.job(job_id).problem)
+
+
+def test_a_job_of_which_there_is_nothing_at_all_has_failed_by_that(world: LargeWorld) -> None:
+    job_id = world.hand_over()
+    world.let_time_pass(job_id)
+    world.remind()
+
+    assert not world.consume()
+
+    assert world.job(job_id).job_status == "failed"
+    assert "said nothing of it in time" in str(world.job(job_id).problem)
+    assert world.remind() == set()
+
+
+def test_a_notification_that_comes_after_all_changes_nothing(world: LargeWorld) -> None:
+    job_id = world.hand_over()
+    world.let_time_pass(job_id)
+    world.remind()
+    world.consume()
+    sqs, url = world.jobs.queue.client, world.jobs.queue.queue_url
+    sqs.purge_queue(QueueUrl=url)
+    world.answer()
+    output = {"outputLocation": "s3://results/large/1.out"}
+    sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"inferenceId": job_id, "responseParameters": output}))
+
+    assert world.consume()
+
+    assert world.job(job_id).job_status == "failed"
+
+
+def test_a_result_that_cannot_be_kept_is_tried_again_and_fails_with_the_last_try(world: LargeWorld) -> None:
+    job_id = world.hand_over()
+    world.answer()
+    world.let_time_pass(job_id)
+    world.remind()
+    world.jobs.rows.failure = UnavailableError("the database is out of order", {})
+
+    assert not world.consume(receive_count=RETRIES.max_receive_count - 1)
+    assert world.job(job_id).job_status == "running"
+    world.jobs.queue.send_bodies([reminder_of(job_id)])  # the first one is hidden for its pause
+    assert not world.consume(receive_count=RETRIES.max_receive_count)
+
+    assert (world.job(job_id).job_status, world.job(job_id).problem) == ("failed", "the database is out of order")
