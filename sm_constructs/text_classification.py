@@ -43,6 +43,8 @@ class _Functions(TypedDict):
 class TextClassification(Construct):
     """Define everything that classifies texts: artifacts, model, endpoint, preprocessing, API and monitoring.
 
+    It is more than half of the 500 resources that CloudFormation takes in a stack: give each its own.
+
     Args:
         scope: The parent construct.
         construct_id: The id within the parent.

@@ -399,12 +399,18 @@ def test_a_model_package_brings_its_own_image(app: cdk.App) -> None:
     assert only(stack, "AWS::SageMaker::Model")["PrimaryContainer"] == {"ModelPackageName": package}
 
 
-def test_two_systems_live_in_one_stack(stack: cdk.Stack, model_data: ModelData) -> None:
+def test_two_systems_do_not_meet(model_data: ModelData) -> None:
+    # More than CloudFormation's 500 resources together, so each has a stack; but an account has both.
+    stack = cdk.Stack(cdk.App(context={"@aws-cdk/core:stackResourceLimit": 0}), "Stack")
     TextClassification(stack, "Reviews", model_data=model_data)
     TextClassification(stack, "Mail", model_data=model_data, stage=PROD)
 
     assert len(all_of(stack, "AWS::SageMaker::Endpoint")) == 2
     assert len({api["Name"] for api in properties(stack, "AWS::ApiGateway::RestApi")}) == 2
+    groups = properties(stack, "AWS::SageMaker::ModelPackageGroup")
+    assert len({group["ModelPackageGroupName"] for group in groups}) == 2
+    told = [each["Properties"]["NamePrefix"] for each in all_of(stack, "Custom::ModelInService")]
+    assert len(set(told)) == 2
 
 
 def test_a_missing_model_is_an_error_that_names_the_directory(app: cdk.App) -> None:
