@@ -31,6 +31,7 @@ from sm_constructs.preprocessing import TextPreprocessor
 from sm_constructs.queue import ClassificationQueue
 
 if TYPE_CHECKING:
+    from sm_constructs.batch_transform import BatchTransform
     from sm_constructs.training import TrainingWorkflow
 
 # API Gateway gives an integration 29 seconds; the function ends first, so that it is the one to answer.
@@ -41,6 +42,7 @@ _INTEGRATION_TIMEOUT_SECONDS = 29
 _REQUESTS = {
     "classification_request": ("Request", "Texts to classify: the body of POST /v1/classifications and POST /v1/jobs"),
     "feedback_request": ("Feedback", "A corrected label: the body of POST /v1/feedback"),
+    "transform_request": ("Transform", "Which files to label: the body of POST /v1/transforms"),
     "training_request": ("Training", "What to train on, and how: the body of POST /v1/trainings"),
 }
 
@@ -67,6 +69,8 @@ class ClassificationApi(Construct):
         training: Is started by ``POST /v1/trainings`` and looked at by ``GET /v1/trainings/{training_id}``, and gets
             corrected labels by ``POST /v1/feedback``. For these the texts of each request are kept in its artifacts,
             under ``results/requests/``, for 30 days. When omitted: there are no such paths, and no text is kept.
+        transform: Is started by ``POST /v1/transforms`` and looked at by ``GET /v1/transforms/{transform_id}``. When
+            omitted: there are no such paths.
         authorization: Who may call: ``AuthorizationType.IAM``, an authorizer of your own, or, for an API that
             is open to the whole internet, ``AuthorizationType.NONE``. When omitted: IAM, so callers sign with
             credentials that :meth:`grant_invoke` allows.
@@ -94,6 +98,7 @@ class ClassificationApi(Construct):
         job_functions: Those behind the paths of jobs, by what they do: ``submit`` and ``look``; none without a queue.
         training_functions: Those behind the paths of trainings, by what they do: ``train``, ``watch`` and ``correct``;
             none without ``training``.
+        transform_functions: Those behind the paths of transforms: ``start`` and ``look``; none without ``transform``.
         api_url: Where the API is, ending in a slash: callers append ``v1/classifications``.
 
     Raises:
@@ -112,6 +117,7 @@ class ClassificationApi(Construct):
         preprocessor: TextPreprocessor | None = None,
         queue: ClassificationQueue | None = None,
         training: TrainingWorkflow | None = None,
+        transform: BatchTransform | None = None,
         authorization: apigateway.AuthorizationType | apigateway.IAuthorizer = apigateway.AuthorizationType.IAM,
         stage_name: str = "live",
         throttling_rate_limit: int = 50,
@@ -218,6 +224,14 @@ class ClassificationApi(Construct):
                 settings=settings,
                 timeout=timeout,
                 add_method=add_method,
+            )
+            self._methods += methods
+        self.transform_functions: dict[str, lambda_.Function] = {}
+        if transform is not None:
+            from sm_constructs._transform_routes import add_transform_routes
+
+            methods, self.transform_functions = add_transform_routes(
+                self, version=version, transform=transform, settings=settings, timeout=timeout, add_method=add_method
             )
             self._methods += methods
         self.api_url: str = self.rest_api.url

@@ -13,6 +13,7 @@ from constructs import Construct
 
 from sm_constructs._validation import Problems
 from sm_constructs.api import ClassificationApi
+from sm_constructs.batch_transform import BatchTransform
 from sm_constructs.dataset_annotation import DatasetAnnotation
 from sm_constructs.endpoint import Endpoint, RealTime, Serverless
 from sm_constructs.endpoint.refusals import Plan
@@ -71,6 +72,8 @@ class TextClassification(Construct):
         database: The rows of jobs' results; None in a stage without it.
         queue: The queue of jobs, and what works on them.
         training: What trains and promotes better models; None where nothing does.
+        transform: What labels files in bulk; None where SageMaker cannot: of many models, and of files without an
+            archive.
         api: The API.
         monitoring: Alarms on all of them, their topic and the dashboard.
 
@@ -181,6 +184,11 @@ class TextClassification(Construct):
                 script=training_script,
                 **functions,
             )
+        self.transform: BatchTransform | None = None
+        if not (self.model.has_uncompressed_data or self.model.is_multi_model):
+            self.transform = BatchTransform(
+                self, "Transform", artifacts=self.artifacts, endpoint=self.endpoint, **functions
+            )
         self.api = ClassificationApi(
             self,
             "Api",
@@ -188,6 +196,7 @@ class TextClassification(Construct):
             preprocessor=self.preprocessor,
             queue=self.queue,
             training=self.training,
+            transform=self.transform,
             stage_name=stage.name,
             throttling_rate_limit=stage.throttling_rate_limit,
             throttling_burst_limit=stage.throttling_burst_limit,
@@ -239,6 +248,10 @@ class TextClassification(Construct):
             "ReadJob": self.api.job_functions["look"],
         }.items():
             monitoring.monitor_function(function, name=name)
+        for name, function in self.api.transform_functions.items():
+            monitoring.monitor_function(function, name=f"Transform{name.capitalize()}")
+        if self.transform:
+            monitoring.monitor_state_machine(self.transform.state_machine, name="Transform")
         if self.training:
             for name, function in self.api.training_functions.items():
                 monitoring.monitor_function(function, name=f"Training{name.capitalize()}")
@@ -252,9 +265,9 @@ class TextClassificationStack(Stack):
 
     The outputs are ``ApiUrl``, ``EndpointName``, ``ArtifactBucketName``, ``AlarmTopicArn``, ``DashboardName``,
     ``ClassifyFunctionName``, ``DatasetAnnotationStateMachineArn``, ``JobQueueUrl``, ``DeadLetterQueueArn`` and
-    ``JobTopicArn``; where models are trained also ``TrainingStateMachineArn``, ``PromotionStateMachineArn``,
-    ``TrainingTopicArn`` and ``ModelPackageGroupName``; with a result database also ``ResultDatabaseArn``,
-    ``ResultDatabaseSecretArn`` and ``ResultDatabaseName``.
+    ``JobTopicArn``; where files can be labelled in bulk ``TransformStateMachineArn``; where models are trained
+    ``TrainingStateMachineArn``, ``PromotionStateMachineArn``, ``TrainingTopicArn`` and ``ModelPackageGroupName``; with
+    a result database ``ResultDatabaseArn``, ``ResultDatabaseSecretArn`` and ``ResultDatabaseName``.
 
     Args:
         scope: The app, or a stage of it.
@@ -322,6 +335,11 @@ class TextClassificationStack(Stack):
             "JobQueueUrl": system.queue.queue.queue_url,
             "DeadLetterQueueArn": system.queue.dead_letter_queue.queue_arn,
             "JobTopicArn": system.queue.topic.topic_arn,
+            **(
+                {"TransformStateMachineArn": system.transform.state_machine.state_machine_arn}
+                if system.transform
+                else {}
+            ),
             **(
                 {
                     "TrainingStateMachineArn": training.state_machine.state_machine_arn,

@@ -71,6 +71,7 @@ def test_the_stack_has_exactly_the_outputs_that_clients_find_it_by(
     outputs = Template.from_stack(stack).to_json()["Outputs"]
     system = stack.text_classification
     assert system.training
+    assert system.transform
 
     assert {name: output["Value"] for name, output in outputs.items()} == {
         "ApiUrl": stack.resolve(system.api.api_url),
@@ -87,6 +88,7 @@ def test_the_stack_has_exactly_the_outputs_that_clients_find_it_by(
         "PromotionStateMachineArn": stack.resolve(system.training.promotion.state_machine.state_machine_arn),
         "TrainingStateMachineArn": stack.resolve(system.training.state_machine.state_machine_arn),
         "TrainingTopicArn": stack.resolve(system.training.topic.topic_arn),
+        "TransformStateMachineArn": stack.resolve(system.transform.state_machine.state_machine_arn),
         **(
             {
                 "ResultDatabaseArn": stack.resolve(system.database.cluster.cluster_arn),
@@ -139,11 +141,11 @@ def test_prod_encrypts_everything_that_takes_a_key_with_one_that_is_rotated(
     assert {str(arn) for arn in key_arns(resources_of(stack))} == {str({"Fn::GetAtt": [key_id, "Arn"]})}
     assert Counter(resources_of(stack)[name]["Type"] for name in encrypted) == {
         "AWS::DynamoDB::Table": 1,
-        "AWS::Lambda::Function": 27,
-        "AWS::Logs::LogGroup": 34,
+        "AWS::Lambda::Function": 32,
+        "AWS::Logs::LogGroup": 40,
         "AWS::RDS::DBCluster": 1,
         "AWS::S3::Bucket": 1,  # the other one is for access logs, which S3 does not deliver under a KMS key
-        "AWS::SNS::Topic": 3,
+        "AWS::SNS::Topic": 4,
         "AWS::SQS::Queue": len(all_of(stack, "AWS::SQS::Queue")),
         "AWS::SageMaker::EndpointConfig": 1,
     }
@@ -171,7 +173,7 @@ def test_dev_has_a_key_for_notifications_only_which_cloudwatch_cannot_send_witho
 
     encrypted = [each["Type"] for each in resources_of(stack).values() if key_arns(each)]
 
-    assert encrypted == ["AWS::SNS::Topic"] * 3
+    assert encrypted == ["AWS::SNS::Topic"] * 4
     assert stack.text_classification.encryption_key is None
 
 
@@ -248,6 +250,9 @@ def test_every_part_is_watched(app: cdk.App, model_data: ModelData) -> None:
         "SubmitFile",
         "SubmitJob",
         "ReadJob",
+        "TransformStart",
+        "TransformLook",
+        "Transform",
         "TrainingTrain",
         "TrainingWatch",
         "TrainingCorrect",
@@ -297,7 +302,7 @@ def test_functions_and_model_run_in_the_vpc_that_is_handed_in(app: cdk.App, mode
         if not function["Handler"].endswith(("migrate.handler", "close_security_group.handler"))
     ]
 
-    assert [function["VpcConfig"]["SubnetIds"] for function in functions] == [["subnet-1", "subnet-2"]] * 25
+    assert [function["VpcConfig"]["SubnetIds"] for function in functions] == [["subnet-1", "subnet-2"]] * 30
     assert only(stack, "AWS::SageMaker::Model")["VpcConfig"]["Subnets"] == ["subnet-1", "subnet-2"]
 
 
