@@ -292,7 +292,13 @@ class BatchTransform(Construct):
         if topic_key:
             topic_key.grant(role, "kms:Decrypt", "kms:GenerateDataKey*")
         if volume_key:
-            volume_key.grant(role, "kms:CreateGrant", "kms:DescribeKey")
+            volume_key.grant(role, "kms:DescribeKey")
+            iam.Grant.add_to_principal(
+                grantee=role,
+                actions=["kms:CreateGrant"],
+                resource_arns=[volume_key.key_arn],
+                conditions={"Bool": {"kms:GrantIsForAWSResource": "true"}},
+            )
 
     def _start_on_upload(self) -> None:
         inputs = self._prefix.under("input/")

@@ -348,9 +348,9 @@ class TrainingWorkflow(Construct):
         datasets.grant_list(functions["plan"])
         trainings.grant_put(functions["plan"])
         datasets.grant_get(functions["check_part"])
-        trainings.grant_put(functions["check_part"])
+        trainings.grant_write(functions["check_part"])  # rows of any size, in parts that a failure takes back
         trainings.grant_get(functions["combine"])
-        trainings.grant_put(functions["combine"])
+        trainings.grant_write(functions["combine"])
         trainings.grant_read(functions["judge"])  # so that a missing object is told as missing
         return functions
 
@@ -396,17 +396,26 @@ class TrainingWorkflow(Construct):
             )
         ]
         allow(machine, ["events:DescribeRule", "events:PutRule", "events:PutTargets"], rules)
-        group = self.model_package_group_name
-        packages = [
+        group, versions = (
             stack.format_arn(service="sagemaker", resource=kind, resource_name=name.lower())
-            for kind, name in (("model-package-group", group), ("model-package", f"{group}/*"))
-        ]
-        allow(machine, ["sagemaker:CreateModelPackage", "sagemaker:UpdateModelPackage"], packages)
+            for kind, name in (
+                ("model-package-group", self.model_package_group_name),
+                ("model-package", f"{self.model_package_group_name}/*"),
+            )
+        )
+        allow(machine, ["sagemaker:CreateModelPackage"], [group, versions])
+        allow(machine, ["sagemaker:UpdateModelPackage"], [versions])
         allow(machine, ["sns:Publish"], [self.topic.topic_arn])
         if self._encryption_key:
             allow(machine, ["kms:Decrypt", "kms:GenerateDataKey*"], [self._encryption_key.key_arn])
             # What SageMaker asks of who makes jobs with encrypted volumes.
-            allow(machine, ["kms:CreateGrant", "kms:DescribeKey"], [self._encryption_key.key_arn])
+            allow(machine, ["kms:DescribeKey"], [self._encryption_key.key_arn])
+            allow(
+                machine,
+                ["kms:CreateGrant"],
+                [self._encryption_key.key_arn],
+                Bool={"kms:GrantIsForAWSResource": "true"},
+            )
 
     def _allow_distributed_map(self, stack: Stack, machine: stepfunctions.StateMachine) -> None:
         """Let the state machine start itself, for each part: in a policy of its own, which may name the machine.
