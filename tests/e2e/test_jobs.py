@@ -21,6 +21,7 @@ from sm_local.demo import Outcome, as_jobs
 from tests.jobs.load import POISON, consumers, mapping
 from tests.jobs.stack import JobsStack, deploy_jobs
 from tests.local_aws import LocalAws
+from tests.permissions import role_of_function, without
 from tests.sagemaker_account import eventually
 
 pytestmark = pytest.mark.e2e
@@ -179,29 +180,6 @@ def test_a_request_that_is_too_large_for_the_table_goes_by_s3(jobs: JobsStack) -
     assert item["request_key"]["S"].startswith("jobs/requests/")
 
 
-@contextmanager
-def _without(jobs: JobsStack, function: str, action: str) -> Iterator[None]:
-    """Take an action from a function's role for a while."""
-    iam = boto3.client("iam")
-    configuration = boto3.client("lambda").get_function_configuration(FunctionName=jobs.outputs[function])
-    role = configuration["Role"].rsplit("/", 1)[-1]
-    before = {
-        name: iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
-    }
-    taken_away = 0
-    for name, document in before.items():
-        kept = [one for one in document["Statement"] if action not in one["Action"]]
-        taken_away += len(document["Statement"]) - len(kept)
-        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps({**document, "Statement": kept}))
-    assert taken_away, f"no statement allows {action}"
-    try:
-        yield
-    finally:
-        for name, document in before.items():
-            iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
-
-
 def _log(jobs: JobsStack, function: str) -> str:
     configuration = boto3.client("lambda").get_function_configuration(FunctionName=jobs.outputs[function])
     pages = boto3.client("logs").get_paginator("filter_log_events")
@@ -210,7 +188,7 @@ def _log(jobs: JobsStack, function: str) -> str:
 
 
 def test_a_job_that_was_recorded_and_not_queued_is_queued_later_and_worked_on_once(jobs: JobsStack) -> None:
-    with _without(jobs, "QueueFunctionName", "sqs:SendMessage"):
+    with without(role_of_function(jobs.outputs["QueueFunctionName"]), "sqs:SendMessage"):
         job_id = accepted(jobs, "not lost")
         eventually(lambda: "AccessDenied" in _log(jobs, "QueueFunctionName"))
         assert jobs.client.job(job_id).status == "queued"

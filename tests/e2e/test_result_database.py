@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import sqrt
@@ -25,6 +25,7 @@ from text_classification.logic.migrations import MigrationError
 from text_classification.logic.sql_classification import define_classify, remove_classify
 
 from tests.local_aws import ROOT, LocalAws, Stack
+from tests.permissions import resource_of, without
 
 pytestmark = pytest.mark.e2e
 
@@ -353,31 +354,12 @@ def test_sql_labels_texts_by_the_endpoint(owner: DataApi, dev_stack: Stack) -> N
 
 def test_sql_labels_only_with_the_permission_of_the_clusters_role(owner: DataApi) -> None:
     ask = "SELECT (classify(:text)).label"
-    with _without("sagemaker:InvokeEndpoint"), pytest.raises(RejectedError) as caught:
+    role = resource_of(STACK, "AWS::IAM::Role", "SqlClassification")
+    with without(role, "sagemaker:InvokeEndpoint"), pytest.raises(RejectedError) as caught:
         owner.execute(ask, {"text": CHINESE})
 
     assert "not authorized to perform: sagemaker:InvokeEndpoint" in caught.value.cause
     assert owner.execute(ask, {"text": CHINESE}) == [("good",)]
-
-
-@contextmanager
-def _without(action: str) -> Iterator[None]:
-    """Take an action from the role that is associated with the cluster for a while."""
-    iam = boto3.client("iam")
-    found = boto3.client("cloudformation").describe_stack_resources(StackName=STACK)["StackResources"]
-    (role,) = [
-        resource["PhysicalResourceId"]
-        for resource in found
-        if resource["ResourceType"] == "AWS::IAM::Role" and "SqlClassification" in resource["LogicalResourceId"]
-    ]
-    (name,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
-    document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-    assert [statement["Action"] for statement in document["Statement"]] == [action]
-    iam.delete_role_policy(RoleName=role, PolicyName=name)
-    try:
-        yield
-    finally:
-        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
 
 
 def test_the_default_security_group_of_its_vpc_is_closed(outputs: dict[str, str]) -> None:

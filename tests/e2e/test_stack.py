@@ -3,8 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -19,6 +18,7 @@ from sm_client._transport import Retries
 from sm_client.client import stack_outputs
 from sm_local.state import ACCOUNT, REGION
 from tests.local_aws import LocalAws, Stack
+from tests.permissions import role_of_function, without
 from tests.readme import python_blocks
 from tests.sagemaker_account import eventually
 from tests.tiny_model import train_tiny_model
@@ -256,29 +256,6 @@ def _log_since(began: int, stack: Stack) -> list[str]:
     pytest.fail(f"the function logs none of these requests: {', '.join(good)}")
 
 
-@contextmanager
-def _without(action: str, stack: Stack) -> Iterator[None]:
-    """Take an action from every inline policy of the classify function's role for a while."""
-    iam = boto3.client("iam")
-    function = boto3.client("lambda").get_function_configuration(FunctionName=stack.outputs["ClassifyFunctionName"])
-    role = function["Role"].rsplit("/", 1)[-1]
-    taken = 0
-    before = {
-        name: iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
-    }
-    for name, document in before.items():
-        kept = [one for one in document["Statement"] if action not in one["Action"]]
-        taken += len(document["Statement"]) - len(kept)
-        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps({**document, "Statement": kept}))
-    assert taken == 1, f"{taken} statements allow {action}"
-    try:
-        yield
-    finally:
-        for name, document in before.items():
-            iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
-
-
 @pytest.mark.parametrize(
     ("action", "annotations"), [("sagemaker:InvokeEndpoint", False), ("lambda:InvokeFunction", True)]
 )
@@ -287,7 +264,8 @@ def test_a_grant_taken_away_is_missed(dev_stack: Stack, action: str, annotations
     client.classify([CHINESE], annotations=annotations)
     began = time.time_ns() // 1_000_000
 
-    with _without(action, dev_stack), pytest.raises(ApiError) as caught:
+    role = role_of_function(dev_stack.outputs["ClassifyFunctionName"])
+    with without(role, action), pytest.raises(ApiError) as caught:
         client.classify([CHINESE], annotations=annotations)
 
     assert caught.value.status == 500
