@@ -106,7 +106,7 @@ def test_a_model_is_not_put_over_one_that_it_was_not_compared_with() -> None:
     assert target(request, Memory()) == Version(model_data=SECOND.model_data)
     check_replaced(request, FIRST.model_data)
     check_replaced({"model_data": SECOND.model_data}, "s3://bucket/any.tar.gz")
-    with pytest.raises(PromotionError, match="meanwhile s3://bucket/models/3/model.tar.gz has come into service"):
+    with pytest.raises(PromotionError, match=r"meanwhile s3:.* has come into service"):
         check_replaced(request, "s3://bucket/models/3/model.tar.gz")
 
 
