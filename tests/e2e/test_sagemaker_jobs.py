@@ -18,7 +18,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local_aws import ROOT, LocalAws
+from tests.local_aws import ROOT, LocalAws, running_local_aws
 from tests.sagemaker_account import IMAGE, LOG, PULL, READ, Account, archive, eventually
 from tests.tiny_model import EXAMPLES
 
@@ -813,3 +813,71 @@ def test_an_approval_is_asked_for_by_a_topic_and_given_by_its_token(account: Job
     assert execution["status"] == "SUCCEEDED", execution.get("cause")
     assert json.loads(execution["output"])["Output"] == {"approved": True}
     assert "sns:Publish" in account.run({"Ask": ask}, start)["cause"]
+
+
+def test_trials_run_in_parallel_and_one_that_is_killed_does_not_fail_the_others(
+    account: Jobs, local_aws: LocalAws
+) -> None:
+    script = """
+import os, sys, time
+time.sleep(60 if sys.argv[2] == "2" else 2)
+print(f"validation:macro_f1=0.{sys.argv[2]}")
+"""
+    requests = [account.training(script) for _ in range(3)]
+    for number, request in enumerate(requests, start=1):
+        request["HyperParameters"]["trial"] = str(number)
+    caught = {
+        "ErrorEquals": ["States.ALL"],
+        "Output": {"trial": "{% $states.input %}", "error": "{% $states.errorOutput %}"},
+        "Next": "Failed",
+    }
+    train = task(
+        "sagemaker:createTrainingJob.sync",
+        "{% $states.input %}",
+        Output={"trial": "{% $states.input %}", "job": "{% $states.result %}"},
+        Catch=[caught],
+    )
+    iteration = {"Train": train, "Failed": {"Type": "Pass", "End": True}}
+    states = {
+        "Trials": {
+            "Type": "Map",
+            "Items": "{% $states.input %}",
+            "MaxConcurrency": 3,
+            "ItemProcessor": {"StartAt": "Train", "States": iteration},
+            "End": True,
+        }
+    }
+    arn = account.start(states, TRAIN, TAG, PASS, RULES, input=json.dumps(requests))
+    directory = local_aws.state.jobs / "training" / requests[1]["TrainingJobName"]
+    (pid,) = eventually(lambda: list(pids_of(directory)))
+    time.sleep(0.5)
+    os.kill(pid, signal.SIGKILL)
+    client = account.session.client("stepfunctions")
+
+    def ended() -> Any:
+        found = client.describe_execution(executionArn=arn)
+        return found if found["status"] != "RUNNING" else None
+
+    execution = eventually(ended)
+    assert execution["status"] == "SUCCEEDED", execution.get("cause")
+    first, second, third = json.loads(execution["output"])
+    scores = [trial["job"]["FinalMetricDataList"][0]["Value"] for trial in (first, third)]
+    assert scores == [0.1, 0.3]
+    assert json.loads(second["error"]["Cause"])["FailureReason"].endswith("exit code: 137")
+    began, took = (
+        max(trial["job"]["TrainingStartTime"] for trial in (first, third)),
+        min(trial["job"]["TrainingEndTime"] for trial in (first, third)),
+    )
+    assert began < took, "they ran one after the other"
+
+
+def test_nothing_of_a_job_is_left_when_the_local_aws_ends(tmp_path: Path) -> None:
+    with running_local_aws(tmp_path, bootstrapped=False) as aws:
+        account = Jobs(boto3.Session())
+        training = aws.state.jobs / "training" / account.train(account.training("import time; time.sleep(600)"))
+        request = transform(account, {"a.jsonl": lines("a", sleep=600)})
+        account.sagemaker.create_transform_job(**request)
+        labelling = aws.state.jobs / "transform" / request["TransformJobName"]
+        eventually(lambda: [*pids_of(training)] and [*pids_of(labelling)])
+
+    eventually(lambda: not [*pids_of(training), *pids_of(labelling)], 10)
