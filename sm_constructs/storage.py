@@ -16,6 +16,8 @@ from sm_constructs._validation import Problems
 
 _REQUESTS = "results/requests/"
 _REQUEST_DAYS = 30
+_WORK = {"TrainingWork": "trainings/work/", "TransformWork": "transform/work/"}
+_WORK_DAYS = 14  # longer than any execution works on it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -206,6 +208,15 @@ class ArtifactStore(Construct):
                     prefix=_REQUESTS,
                     expiration=Duration.days(_REQUEST_DAYS),
                     noncurrent_version_expiration=Duration.days(1),
+                ),
+                *(
+                    s3.LifecycleRule(
+                        id=name,
+                        prefix=prefix,
+                        expiration=Duration.days(_WORK_DAYS),
+                        noncurrent_version_expiration=Duration.days(1),
+                    )
+                    for name, prefix in _WORK.items()
                 ),
             ],
             minimum_tls_version=1.2,

@@ -40,7 +40,8 @@ class ModelPromotion(Construct):
     """Define a state machine that moves an endpoint to another model, and can take that back.
 
     It is started with ``{"model_data": "s3://…/model.tar.gz"}``, to which ``model_version``, ``training_id`` and
-    ``model_package_arn`` may be added, or with ``{"rollback": true}``. The new model and its endpoint configuration are
+    ``model_package_arn`` may be added, or with ``{"rollback": true}``. With ``replaces``, the URL of an archive, it
+    fails unless that one is in service. The new model and its endpoint configuration are
     like those in service, but for the archive. The endpoint moves as a deployment of the stack would: with its
     guardrails, which take it back when an alarm goes off; the number of instances and their weights stay as they are.
 

@@ -243,6 +243,8 @@ class Workflow:
                             "model_version": jsonata("$judgement.model_version"),
                             "training_id": jsonata("$training_id"),
                             "model_package_arn": jsonata("$package_arn"),
+                            # Another training may have been faster.
+                            "replaces": jsonata("$in_service.model_data"),
                         },
                     },
                 ),

@@ -10,7 +10,7 @@ from typing import Any
 
 import boto3
 
-from sm_local import patches
+from sm_local import patches, sessions
 from sm_local.sagemaker.errors import invalid
 from sm_local.state import REGION
 
@@ -39,12 +39,7 @@ class AssumedRole:
 
     @cached_property
     def _session(self) -> boto3.Session:
-        return boto3.Session(
-            region_name=REGION,
-            aws_access_key_id=self._credentials["aws_access_key_id"],
-            aws_secret_access_key=self._credentials["aws_secret_access_key"],
-            aws_session_token=self._credentials["aws_session_token"],
-        )
+        return sessions.session(self._credentials)
 
     def client(self, service: str) -> Any:
         """Return a boto3 client with the role's permissions."""

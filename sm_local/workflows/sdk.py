@@ -7,12 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import boto3
-import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
-from sm_local import patches
-from sm_local.state import REGION
+from sm_local import patches, sessions
 
 SERVICE = "states.amazonaws.com"
 # By the name in ``aws-sdk:<name>:…``: boto3's name, and the prefix of the names of errors.
@@ -21,8 +19,6 @@ SERVICES: Mapping[str, tuple[str, str]] = {
     "sagemaker": ("sagemaker", "SageMaker"),
     "ssm": ("ssm", "Ssm"),
 }
-
-_models = botocore.session.Session()
 
 
 def session(execution: patches.Execution) -> boto3.Session:
@@ -35,15 +31,7 @@ def session(execution: patches.Execution) -> boto3.Session:
         credentials = patches.service_session(execution.role_arn, SERVICE, execution.name)
     except PermissionError as error:
         raise patches.task_error("States.TaskFailed", str(error)) from error
-    anew = botocore.session.Session()
-    anew.register_component("data_loader", _models.get_component("data_loader"))  # which keeps what it has read
-    return boto3.Session(
-        botocore_session=anew,
-        region_name=REGION,
-        aws_access_key_id=credentials["aws_access_key_id"],
-        aws_secret_access_key=credentials["aws_secret_access_key"],
-        aws_session_token=credentials["aws_session_token"],
-    )
+    return sessions.session(credentials)
 
 
 def call(

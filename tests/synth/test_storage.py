@@ -88,17 +88,19 @@ def test_lifecycle_rules_clean_up_behind_uploads_versions_and_logs(stack: cdk.St
         access_log_expiration=cdk.Duration.days(30),
     )
 
-    assert store_bucket(stack)["LifecycleConfiguration"] == {
-        "Rules": [
-            {
-                "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
-                "ExpiredObjectDeleteMarker": True,
-                "Id": "Housekeeping",
-                "NoncurrentVersionExpiration": {"NoncurrentDays": 14},
-                "Status": "Enabled",
-                "Transitions": [{"StorageClass": "INTELLIGENT_TIERING", "TransitionInDays": 30}],
-            }
-        ]
+    housekeeping, *others = store_bucket(stack)["LifecycleConfiguration"]["Rules"]
+    assert housekeeping == {
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+        "ExpiredObjectDeleteMarker": True,
+        "Id": "Housekeeping",
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 14},
+        "Status": "Enabled",
+        "Transitions": [{"StorageClass": "INTELLIGENT_TIERING", "TransitionInDays": 30}],
+    }
+    assert {rule["Prefix"]: rule["ExpirationInDays"] for rule in others} == {
+        "results/requests/": 30,
+        "trainings/work/": 14,
+        "transform/work/": 14,
     }
     (logs,) = [each for each in all_of(stack, BUCKET) if "LoggingConfiguration" not in each["Properties"]]
     (rule,) = logs["Properties"]["LifecycleConfiguration"]["Rules"]
@@ -109,7 +111,7 @@ def test_versions_are_kept_for_90_days_and_logs_for_a_year_unless_said_otherwise
     ArtifactStore(stack, "Store")
 
     rules = [rule for each in all_of(stack, BUCKET) for rule in each["Properties"]["LifecycleConfiguration"]["Rules"]]
-    assert {rule.get("ExpirationInDays") for rule in rules} == {None, 365}
+    assert {rule.get("ExpirationInDays") for rule in rules} == {None, 14, 30, 365}
     assert {rule["NoncurrentVersionExpiration"]["NoncurrentDays"] for rule in rules} == {1, 90}
 
 

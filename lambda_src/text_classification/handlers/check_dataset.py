@@ -21,7 +21,7 @@ _datasets = datasets(os.environ)
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler
 def check_part(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, int]:
-    """Check one part and write its rows and findings under ``trainings/<training_id>/parts/``. May be repeated.
+    """Check one part and write its rows and findings under ``trainings/work/<training_id>/parts/``. May be repeated.
 
     Args:
         event: ``{"part": …, "plan": …}``, see :class:`~text_classification.logic.dataset_pieces.DatasetPart`.
@@ -29,7 +29,7 @@ def check_part(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, i
     Returns:
         How many ``rows`` are fine, and how many are ``broken``.
     """
-    counts = dataset_check.check_part(event["part"], event["plan"]["prefix"], _datasets)
+    counts = dataset_check.check_part(event["part"], event["plan"]["work"], _datasets)
     logger.info("checked", rows=counts["rows"], broken=counts["broken"])
     return counts
 

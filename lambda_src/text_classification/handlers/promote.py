@@ -16,6 +16,8 @@ from text_classification.handlers.telemetry import logger, tracer
 from text_classification.logic.execution_names import short_name
 from text_classification.logic.promotion import (
     Memory,
+    archive_of,
+    check_replaced,
     config_request,
     configs_in_use,
     model_in_service,
@@ -67,6 +69,8 @@ def plan(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     name = f"{_prefix}{short_name(event['execution'])}"
     config = _hosting.config(_hosting.endpoint()["EndpointConfigName"])
     old_model = model_in_service(config)
+    model = _hosting.model(old_model)
+    check_replaced(event["request"], archive_of(model))
     model_data = version.model_data or os.environ["INITIAL_MODEL_DATA"]
     logger.info("promotion planned", model_data=model_data, replaces=old_model)
     return {
@@ -76,7 +80,7 @@ def plan(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
             "model_version": version.model_version,
             "training_id": version.training_id,
         },
-        "create_model": model_request(_hosting.model(old_model), name=name, model_data=model_data),
+        "create_model": model_request(model, name=name, model_data=model_data),
         "create_endpoint_config": config_request(config, name=name, old_model=old_model),
         "update_endpoint": {
             "EndpointName": _hosting.endpoint_name,
@@ -107,6 +111,4 @@ def clean_up(_event: Mapping[str, Any], _context: LambdaContext) -> dict[str, li
 def in_service(_event: Mapping[str, Any], _context: LambdaContext) -> dict[str, str]:
     """Return the ``model_data`` of the model in service, the ``s3://`` URL of its archive."""
     model = _hosting.model(model_in_service(_hosting.config(_hosting.endpoint()["EndpointConfigName"])))
-    container = model["PrimaryContainer"]
-    url = container.get("ModelDataUrl") or container["ModelDataSource"]["S3DataSource"]["S3Uri"]
-    return {"model_data": url}
+    return {"model_data": archive_of(model)}

@@ -94,7 +94,7 @@ def check_part(part: DatasetPart, prefix: str, datasets: Datasets) -> dict[str, 
 
     Args:
         part: What is read.
-        prefix: The training's own, which the keys written begin with.
+        prefix: That of the training's work, which the keys written begin with.
         datasets: Reads and writes.
 
     Raises:

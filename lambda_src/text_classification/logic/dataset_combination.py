@@ -83,7 +83,7 @@ class Combination:
         table, findings, sizes = DatasetTable(), Findings(), dict[str, int]()
         before: Counter[str] = Counter()  # lines of each object in the pieces that have been read
         for part in parts:
-            found: PartFindings = json.loads(self._content(findings_key(self.plan["prefix"], part["name"])))
+            found: PartFindings = json.loads(self._content(findings_key(self.plan["work"], part["name"])))
             sizes[part["name"]] = found["bytes"]
             for row in self._rows(part["name"], found["bytes"]):
                 table.add(row, before[row["key"]] + row["row"])
@@ -120,7 +120,7 @@ class Combination:
                     write[place](f"{json.dumps(fields, ensure_ascii=False)}\n".encode())
 
     def _rows(self, part: str, size: int) -> Iterator[CleanRow]:
-        key = rows_key(self.plan["prefix"], part)
+        key = rows_key(self.plan["work"], part)
         for line in stream_lines(size, lambda start, end: self.datasets.read(key, start, end)):
             yield json.loads(line)
 

@@ -92,14 +92,14 @@ def target(request: Mapping[str, Any], memory: Memory) -> Version:
     """Return the version that an execution's input asks for.
 
     Args:
-        request: ``{"model_data": "s3://…", …}`` with the other fields of :class:`Version` as they are known, or
-            ``{"rollback": true}``.
+        request: ``{"model_data": "s3://…", …}`` with the other fields of :class:`Version` as they are known, and
+            ``replaces``, see :func:`check_replaced`; or ``{"rollback": true}``.
         memory: What is remembered.
 
     Raises:
         PromotionError: It asks for neither, or there is nothing to roll back to.
     """
-    known = set(Version.__dataclass_fields__)
+    known = {*Version.__dataclass_fields__, "replaces"}
     if request.get("rollback") is True and len(request) == 1:
         return memory.back()
     if unknown := sorted(set(request) - known):
@@ -107,7 +107,37 @@ def target(request: Mapping[str, Any], memory: Memory) -> Version:
     model_data = request.get("model_data")
     if not (isinstance(model_data, str) and model_data.startswith("s3://") and model_data.endswith(".tar.gz")):
         raise PromotionError(f"model_data is {model_data!r}: must be the s3:// URL of a model.tar.gz")
-    return Version(**request)
+    return Version(**{name: value for name, value in request.items() if name != "replaces"})
+
+
+def check_replaced(request: Mapping[str, Any], in_service: str) -> None:
+    """Check that the model in service is the one that a new model was compared with.
+
+    Args:
+        request: Its ``replaces`` is the ``s3://`` URL of the archive that has to be in service; without it any may be.
+        in_service: The one that is.
+
+    Raises:
+        PromotionError: Another one is in service.
+    """
+    if (replaces := request.get("replaces")) is not None and replaces != in_service:
+        raise PromotionError(
+            f"the model was compared with {replaces}, and meanwhile {in_service} has come into service, which may be "
+            "better: train again to compare with it"
+        )
+
+
+def archive_of(model: Mapping[str, Any]) -> str:
+    """Return the ``s3://`` URL of a model's archive, of what DescribeModel answers.
+
+    Raises:
+        PromotionError: It has several containers, or none with an archive.
+    """
+    container = model.get("PrimaryContainer") or {}
+    url = container.get("ModelDataUrl") or container.get("ModelDataSource", {}).get("S3DataSource", {}).get("S3Uri")
+    if not url:
+        raise PromotionError("the model in service is not one container with an archive: nothing tells what to replace")
+    return str(url)
 
 
 def model_request(model: Mapping[str, Any], *, name: str, model_data: str) -> dict[str, Any]:
@@ -121,9 +151,8 @@ def model_request(model: Mapping[str, Any], *, name: str, model_data: str) -> di
     Raises:
         PromotionError: It has several containers, or none with an archive.
     """
-    container = model.get("PrimaryContainer")
-    if not container or not ("ModelDataUrl" in container or "ModelDataSource" in container):
-        raise PromotionError("the model in service is not one container with an archive: nothing tells what to replace")
+    archive_of(model)
+    container = model["PrimaryContainer"]
     kept = {field: container[field] for field in ("ContainerHostname", "Environment", "Image") if container.get(field)}
     return {
         "ModelName": name,

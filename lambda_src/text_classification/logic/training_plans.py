@@ -50,13 +50,15 @@ class Planner:
         objects = self._objects(request)
         name = f"{self.job_prefix}-{short_name(identifier)}"
         prefix = f"trainings/{identifier}/"
-        parts = f"{prefix}parts.json"
+        work = f"trainings/work/{identifier}/"
+        parts = f"{work}parts.json"
         listed = list(dataset_parts(objects.pieces, self.part_bytes))
         self.datasets.write(parts, json.dumps(listed).encode())
         return {
             "training_id": identifier,
             "dataset": request.dataset,
             "prefix": prefix,
+            "work": work,
             "parts": parts,
             "seed": request.seed,
             "validation": request.validation,

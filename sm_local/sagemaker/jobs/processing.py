@@ -15,7 +15,7 @@ from typing import Any
 from sm_local.sagemaker.jobs.job import JobFailedError
 from sm_local.sagemaker.jobs.paths import OPT_ML, local
 from sm_local.sagemaker.jobs.processing_job import ProcessingJob
-from sm_local.sagemaker.jobs.program import Program, environment
+from sm_local.sagemaker.jobs.program import Program, environment, stop
 from sm_local.sagemaker.jobs.registry import Jobs
 from sm_local.sagemaker.jobs.transfer import Mirror, download, objects, upload_directory
 from sm_local.sagemaker.jobs.work import carry_out
@@ -94,7 +94,7 @@ class Processing:
         upload_due = now + _UPLOAD_SECONDS
         try:
             for container in containers:
-                _start(container.program)
+                container.program.start()
             while True:
                 for container in containers:
                     if container.program.exit_code and not job.stopping.is_set():
@@ -103,8 +103,7 @@ class Processing:
                     self._keep_message(containers)
                     return "Completed"
                 if job.stopping.is_set() or time.monotonic() >= until:
-                    for container in containers:
-                        container.program.stop()
+                    stop(container.program for container in containers)
                     self._keep_message(containers)
                     return "Stopped"
                 if time.monotonic() >= upload_due:
@@ -117,8 +116,7 @@ class Processing:
 
     def _fail(self, containers: list[Container], failed: Container) -> None:
         """Raise what SageMaker says: the container's own words, if it wrote any, and its exit code."""
-        for container in containers:
-            container.program.stop(grace_seconds=5)
+        stop((container.program for container in containers), grace_seconds=5)
         failed.program.finish()
         self._keep_message(containers)
         code = failed.program.exit_code or 0
@@ -196,14 +194,6 @@ class Processing:
 
     def _local(self, text: str, directory: Path) -> str:
         return local(text, {OPT_ML: directory, "/tmp": directory / "tmp"})  # noqa: S108 - a container's
-
-
-def _start(program: Program) -> None:
-    try:
-        program.start()
-    except OSError as error:
-        raise JobFailedError(f"AlgorithmError: cannot run {program.command[0]}: {error.strerror}, exit code: 127") \
-            from error  # fmt: skip
 
 
 def _upload_changes(containers: list[Container]) -> None:

@@ -9,11 +9,13 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
+
+from sm_local.sagemaker.jobs.job import JobFailedError
 
 GRACE_SECONDS = 120  # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StopTrainingJob.html
 _INHERITED = ("HOME", "LANG", "SM_LOCAL_OWNER")
@@ -22,10 +24,21 @@ _LAST_LINES = 20
 _running: set[Program] = set()
 
 
+def stop(programs: Iterable[Program], grace_seconds: float = GRACE_SECONDS) -> None:
+    """Send SIGTERM to all and, to those that have not ended in time, SIGKILL."""
+    running = [program for program in programs if program.pid is not None]
+    for program in running:
+        program.signal(signal.SIGTERM)
+    deadline = time.monotonic() + grace_seconds
+    while any(program.pid is not None for program in running) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for program in running:
+        program.kill()
+
+
 def kill_all() -> None:
     """End all programs at once, as the local AWS itself ends."""
-    for program in list(_running):
-        program.stop(grace_seconds=0)
+    stop(list(_running), grace_seconds=0)
 
 
 def environment(directory: Path, variables: Mapping[str, str]) -> dict[str, str]:
@@ -80,17 +93,22 @@ class Program:
         """Start, as the leader of a process group of its own.
 
         Raises:
-            OSError: There is no such program.
+            JobFailedError: There is no such program.
         """
-        self._process = subprocess.Popen(
-            list(self.command),
-            cwd=self.directory,
-            env=dict(self.environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        try:
+            self._process = subprocess.Popen(
+                list(self.command),
+                cwd=self.directory,
+                env=dict(self.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise JobFailedError(
+                f"AlgorithmError: cannot run {self.command[0]}: {error.strerror}, exit code: 127"
+            ) from error
         _running.add(self)
         for stream, keep in ((self._process.stdout, self.keep_line), (self._process.stderr, self._keep_error)):
             assert stream is not None  # noqa: S101 - PIPE
@@ -100,23 +118,19 @@ class Program:
 
     def finish(self) -> None:
         """End what it has left running, and wait for its last lines."""
-        self._signal(signal.SIGKILL)
+        self.signal(signal.SIGKILL)
         _running.discard(self)
         for reader in self._readers:
             reader.join(timeout=5)
 
-    def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
-        """Send SIGTERM and, when it has not ended in time, SIGKILL."""
-        if self.pid is not None:
-            self._signal(signal.SIGTERM)
-            deadline = time.monotonic() + grace_seconds
-            while self.pid is not None and time.monotonic() < deadline:
-                time.sleep(0.05)
-        self._signal(signal.SIGKILL)
+    def kill(self) -> None:
+        """End it and what it has started."""
+        self.signal(signal.SIGKILL)
         if self._process is not None:
             self._process.wait()
 
-    def _signal(self, number: signal.Signals) -> None:
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to it and what it has started, if that runs."""
         if self._process is not None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, number)

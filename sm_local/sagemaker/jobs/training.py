@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,7 +14,7 @@ from pathlib import Path
 from sm_local.clock import Clock
 from sm_local.sagemaker.jobs.host import Host, host_names
 from sm_local.sagemaker.jobs.job import FAILURE_REASON_CHARACTERS, JobFailedError
-from sm_local.sagemaker.jobs.program import Program, environment
+from sm_local.sagemaker.jobs.program import GRACE_SECONDS, Program, environment, stop
 from sm_local.sagemaker.jobs.registry import Jobs
 from sm_local.sagemaker.jobs.script_mode import Script
 from sm_local.sagemaker.jobs.training_job import TrainingJob
@@ -129,9 +130,8 @@ class Training:
         checkpoints_due = time.monotonic() + _CHECKPOINT_SECONDS
         while True:
             codes = [member.program.exit_code for member in members]
-            for member, code in zip(members, codes, strict=True):
-                if code is not None and code != 0 and not self._job.stopping.is_set():
-                    return self._ended_badly(members, member, code)
+            if any(codes) and not self._job.stopping.is_set():
+                return self._ended_badly(members, codes)
             if all(code == 0 for code in codes):
                 return "Completed"
             now = time.monotonic()
@@ -148,17 +148,17 @@ class Training:
                 checkpoints_due = time.monotonic() + _CHECKPOINT_SECONDS
             self._job.stopping.wait(_LOOK_SECONDS)
 
-    def _ended_badly(self, members: list[Member], member: Member, code: int) -> str:
+    def _ended_badly(self, members: list[Member], codes: list[int | None]) -> str:
         """Return that a Spot Instance is gone, or raise what else there is to say."""
         self._stop(members, grace_seconds=5)
-        member.program.finish()
-        if self._job.spot and code == -9:
+        if self._job.spot and -signal.SIGKILL in codes:  # the others may have failed because of it
             return "Interrupted"
+        member, code = next((member, code) for member, code in zip(members, codes, strict=True) if code)
+        member.program.finish()
         raise JobFailedError(failure_reason(member.host, member.program, code))
 
-    def _stop(self, members: list[Member], **grace: float) -> None:
-        for member in members:
-            member.program.stop(**grace)
+    def _stop(self, members: list[Member], grace_seconds: float = GRACE_SECONDS) -> None:
+        stop((member.program for member in members), grace_seconds)
 
     def _upload_checkpoints(self, members: list[Member]) -> None:
         for member in members:

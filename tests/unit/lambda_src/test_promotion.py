@@ -9,6 +9,7 @@ from text_classification.logic.promotion import (
     Memory,
     PromotionError,
     Version,
+    check_replaced,
     config_request,
     configs_in_use,
     model_in_service,
@@ -97,6 +98,16 @@ def test_the_model_is_like_the_one_in_service_but_for_its_data() -> None:
         "ExecutionRoleArn": MODEL["ExecutionRoleArn"],
         "VpcConfig": MODEL["VpcConfig"],
     }
+
+
+def test_a_model_is_not_put_over_one_that_it_was_not_compared_with() -> None:
+    request = {"model_data": SECOND.model_data, "replaces": FIRST.model_data}
+
+    assert target(request, Memory()) == Version(model_data=SECOND.model_data)
+    check_replaced(request, FIRST.model_data)
+    check_replaced({"model_data": SECOND.model_data}, "s3://bucket/any.tar.gz")
+    with pytest.raises(PromotionError, match=r"meanwhile s3:.* has come into service"):
+        check_replaced(request, "s3://bucket/models/3/model.tar.gz")
 
 
 def test_network_isolation_is_kept() -> None:

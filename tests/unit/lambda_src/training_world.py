@@ -59,7 +59,7 @@ class World:
     def check(self, plan: Mapping[str, Any], *, reverse: bool = False) -> dict[str, Any]:
         parts = json.loads(self.datasets.content(plan["parts"]) or b"")
         for part in reversed(parts) if reverse else parts:
-            check_part(part, plan["prefix"], self.datasets)
+            check_part(part, plan["work"], self.datasets)
         return Combination(plan=plan, datasets=self.datasets).run()
 
 

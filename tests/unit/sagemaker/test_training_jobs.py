@@ -15,7 +15,7 @@ from sm_local.sagemaker.errors import SageMakerError
 from sm_local.sagemaker.jobs.host import Host, host_names
 from sm_local.sagemaker.jobs.job import JobFailedError
 from sm_local.sagemaker.jobs.metric_definitions import PrintedMetrics
-from sm_local.sagemaker.jobs.program import Program, environment
+from sm_local.sagemaker.jobs.program import Program, environment, stop
 from sm_local.sagemaker.jobs.registry import Jobs
 from sm_local.sagemaker.jobs.script_mode import Script
 from sm_local.sagemaker.jobs.training import failure_reason
@@ -246,12 +246,44 @@ def test_a_program_is_asked_to_end_and_killed_when_it_does_not(tmp_path: Path, p
     ignoring = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);" if patient else ""
     script = f"{ignoring}import pathlib, time; pathlib.Path('ready').touch(); time.sleep(60)"
 
-    def stop(program: Program) -> None:
+    def stop_it(program: Program) -> None:
         while not (tmp_path / "ready").exists():
             time.sleep(0.02)
-        program.stop(grace_seconds=0.5)
+        stop([program], grace_seconds=0.5)
 
-    assert ran(tmp_path, script, after=stop).exit_code == code
+    assert ran(tmp_path, script, after=stop_it).exit_code == code
+
+
+def test_programs_are_all_asked_to_end_before_any_is_waited_for(tmp_path: Path) -> None:
+    slow = "import signal, sys, time, pathlib; signal.signal(signal.SIGTERM, lambda *_: (time.sleep(.7), sys.exit(0)));"
+    programs = []
+    for number in range(3):
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        script = f"{slow} pathlib.Path('ready').touch(); time.sleep(60)"
+        programs.append(
+            Program(
+                command=[sys.executable, "-c", script],
+                directory=directory,
+                environment=environment(directory, {}),
+                keep_line=lambda _line: None,
+            )
+        )
+        programs[-1].start()
+    while not all((tmp_path / str(number) / "ready").exists() for number in range(3)):
+        time.sleep(0.02)
+
+    began = time.monotonic()
+    stop(programs)
+
+    assert time.monotonic() - began < 1.9
+    assert [program.exit_code for program in programs] == [0, 0, 0]
+
+
+def test_a_program_that_is_not_there_fails_the_job(tmp_path: Path) -> None:
+    program = Program(command=["no-such-program"], directory=tmp_path, environment={}, keep_line=lambda _line: None)
+    with pytest.raises(JobFailedError, match="cannot run no-such-program: No such file or directory, exit code: 127"):
+        program.start()
 
 
 def test_a_program_sees_neither_the_callers_credentials_nor_its_settings(
