@@ -345,11 +345,12 @@ class TrainingWorkflow(Construct):
             "explain": function("Explain", "explain_failure", _TIMEOUT),
         }
         datasets, trainings = self.artifacts.datasets, self.artifacts.trainings
+        work = trainings.under("work/")
         datasets.grant_list(functions["plan"])
-        trainings.grant_put(functions["plan"])
+        work.grant_put(functions["plan"])
         datasets.grant_get(functions["check_part"])
-        trainings.grant_write(functions["check_part"])  # rows of any size, in parts that a failure takes back
-        trainings.grant_get(functions["combine"])
+        work.grant_write(functions["check_part"])  # rows of any size, in parts that a failure takes back
+        work.grant_get(functions["combine"])
         trainings.grant_write(functions["combine"])
         trainings.grant_read(functions["judge"])  # so that a missing object is told as missing
         return functions
@@ -361,7 +362,7 @@ class TrainingWorkflow(Construct):
         """
         stack, machine = Stack.of(self), self.state_machine
         allow(machine, ["lambda:InvokeFunction"], [function.function_arn for function in workflow.functions.values()])
-        self.artifacts.trainings.grant_get(machine)  # the list of parts
+        self.artifacts.trainings.under("work/").grant_get(machine)  # the list of parts
         allow(machine, ["states:StartExecution"], [self.promotion.state_machine.state_machine_arn])
         allow(
             machine,
