@@ -10,6 +10,7 @@ import pytest
 from sm_client.client import stack_outputs
 from tests.local_aws import LocalAws, Stack, running_local_aws
 from tests.tiny_model import train_tiny_model
+from tests.trainings.stack import TrainingStack, deploy_trainings
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +33,18 @@ def dev_stack(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> 
     deployment = local_aws.deploy(model)
     assert deployment.returncode == 0, deployment.stdout
     return Stack("TextClassification-dev", stack_outputs("TextClassification-dev"), version)
+
+
+@pytest.fixture(scope="session")
+def deployed_trainings(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> TrainingStack:
+    """Deploy what trains and promotes models, once for all files."""
+    model = tmp_path_factory.mktemp("own-model")
+    train_tiny_model(model)
+    return deploy_trainings(local_aws, model)
+
+
+@pytest.fixture(scope="module")
+def trainings(deployed_trainings: TrainingStack) -> TrainingStack:
+    """What trains and promotes models, with its own model in service, whatever other files have promoted."""
+    deployed_trainings.start_over()
+    return deployed_trainings

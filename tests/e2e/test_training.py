@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -15,54 +14,40 @@ import pytest
 from sm_client import ApiError, Training
 from sm_local import process
 from tests.local_aws import LocalAws
-from tests.tiny_model import train_tiny_model
 from tests.trainings.data import real_rows
-from tests.trainings.stack import TrainingStack, deploy_trainings
+from tests.trainings.stack import TrainingStack
 
 SMALL = {"ngram_max": 2, "max_features": 4_000, "regularization": 1.0}
 
 
-@pytest.fixture(scope="module")
-def first_version(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    directory = tmp_path_factory.mktemp("first-model")
-    return directory, train_tiny_model(directory)
-
-
-@pytest.fixture(scope="module")
-def stack(local_aws: LocalAws, first_version: tuple[Path, str]) -> TrainingStack:
-    return deploy_trainings(local_aws, first_version[0])
-
-
-def train(stack: TrainingStack, dataset: str, **request: Any) -> Training:
+def train(trainings: TrainingStack, dataset: str, **request: Any) -> Training:
     """Start a training over the API and wait until GET says that it has ended."""
-    client = stack.client
+    client = trainings.client
     training = client.train(dataset, **{"hyperparameters": SMALL, "feedback": False, **request})
     *_, ended = client.watch_training(training, timeout_s=240)
     return ended
 
 
 @pytest.fixture(scope="module")
-def reviews(stack: TrainingStack) -> str:
-    stack.put("datasets/real/rows.jsonl", real_rows(1_200))
+def reviews(trainings: TrainingStack) -> str:
+    trainings.put("datasets/real/rows.jsonl", real_rows(1_200))
     return "datasets/real/"
 
 
-def test_a_data_set_becomes_another_model_that_answers(
-    stack: TrainingStack, reviews: str, first_version: tuple[Path, str]
-) -> None:
-    assert stack.version() == first_version[1]
+def test_a_data_set_becomes_another_model_that_answers(trainings: TrainingStack, reviews: str) -> None:
+    assert trainings.version() == trainings.own_version
 
-    with stack.calling() as calls:
-        training = train(stack, reviews)
+    with trainings.calling() as calls:
+        training = train(trainings, reviews)
 
     assert (training.status, training.outcome) == ("succeeded", "promoted"), training
     assert calls.failures == []
-    assert set(calls.versions) == {first_version[1], training.model_version}
-    assert stack.version() == training.model_version
+    assert set(calls.versions) == {trainings.own_version, training.model_version}
+    assert trainings.version() == training.model_version
     assert training.metrics is not None
     assert training.in_service is not None
     assert training.metrics["macro_f1"] > training.in_service["macro_f1"]
-    assert training.in_service["model_version"] == first_version[1]
+    assert training.in_service["model_version"] == trainings.own_version
     assert training.dataset is not None
     assert training.dataset["rows"] == 1_200
 
@@ -73,32 +58,32 @@ def test_a_data_set_becomes_another_model_that_answers(
     assert facts["hyperparameter:max_features"] == "4000"
     assert float(facts["macro_f1"]) == pytest.approx(training.metrics["macro_f1"])
 
-    s3, bucket = boto3.client("s3"), stack.outputs["ArtifactBucketName"]
+    s3, bucket = boto3.client("s3"), trainings.outputs["ArtifactBucketName"]
     names = ("evaluation.json", "model-card.json", "confusion-matrix.svg", "metrics.json")
     for name in names:
         found = s3.get_object(Bucket=bucket, Key=f"{training.report}evaluation/{name}")["Body"].read()
         assert found, name
 
 
-def test_a_model_that_is_not_better_is_not_promoted(stack: TrainingStack, reviews: str) -> None:
-    before = stack.version()
+def test_a_model_that_is_not_better_is_not_promoted(trainings: TrainingStack, reviews: str) -> None:
+    before = trainings.version()
 
-    training = train(stack, reviews, hyperparameters={**SMALL, "max_features": 20}, margin=0.01)
+    training = train(trainings, reviews, hyperparameters={**SMALL, "max_features": 20}, margin=0.01)
 
     assert (training.status, training.outcome) == ("succeeded", "not_promoted"), training
     assert "macro-F1" in (training.reason or "")
-    assert stack.version() == before
+    assert trainings.version() == before
     package = boto3.client("sagemaker").describe_model_package(ModelPackageName=training.model_package_arn)
     assert package["ModelApprovalStatus"] == "Rejected"
 
 
-def test_broken_rows_are_refused_by_their_numbers(stack: TrainingStack) -> None:
+def test_broken_rows_are_refused_by_their_numbers(trainings: TrainingStack) -> None:
     rows: list[dict[str, str]] = real_rows(60)
     rows[6] = {"text": "no label"}
     rows[40] = {"text": "  ", "label": "spam"}
-    stack.put("datasets/broken/rows.jsonl", rows)
+    trainings.put("datasets/broken/rows.jsonl", rows)
 
-    training = train(stack, "datasets/broken/")
+    training = train(trainings, "datasets/broken/")
 
     assert (training.status, training.state) == ("failed", "CombineParts"), training
     assert training.error is not None
@@ -108,9 +93,9 @@ def test_broken_rows_are_refused_by_their_numbers(stack: TrainingStack) -> None:
 
 
 def test_one_of_three_trials_is_killed_and_the_best_of_the_others_wins(
-    stack: TrainingStack, reviews: str, local_aws: LocalAws
+    trainings: TrainingStack, reviews: str, local_aws: LocalAws
 ) -> None:
-    client = stack.client
+    client = trainings.client
     slow = {"ngram_max": 10, "max_features": 2_000_000, "regularization": 0.0}
     training = client.train(
         reviews, hyperparameters=SMALL, trials=[{"max_features": 50}, slow, {}], feedback=False, margin=1.0
@@ -128,39 +113,41 @@ def test_one_of_three_trials_is_killed_and_the_best_of_the_others_wins(
     assert package["CustomerMetadataProperties"]["training_job"].endswith("-3")
 
 
-def test_when_all_trials_fail_it_is_said_why(stack: TrainingStack, reviews: str) -> None:
-    training = train(stack, reviews, hyperparameters={**SMALL, "loss": "hinge"}, instance_count=2)
+def test_when_all_trials_fail_it_is_said_why(trainings: TrainingStack, reviews: str) -> None:
+    training = train(trainings, reviews, hyperparameters={**SMALL, "loss": "hinge"}, instance_count=2)
 
     assert (training.status, training.state) == ("failed", "SelectTrial"), training
     assert training.error is not None
     assert "hinge" in training.error.detail
 
 
-def test_two_instances_train_one_model(stack: TrainingStack, reviews: str) -> None:
-    training = train(stack, reviews, instance_count=2, margin=1.0)
+def test_two_instances_train_one_model(trainings: TrainingStack, reviews: str) -> None:
+    training = train(trainings, reviews, instance_count=2, margin=1.0)
 
     assert training.status == "succeeded", training
-    single = train(stack, reviews, margin=1.0)
+    single = train(trainings, reviews, margin=1.0)
     assert training.metrics is not None
     assert single.metrics is not None
     assert training.metrics["macro_f1"] == pytest.approx(single.metrics["macro_f1"], abs=0.005)
 
 
-def test_corrected_labels_are_trained_on(stack: TrainingStack, reviews: str) -> None:
-    answer = stack.client.classify(["明天再来看看这家店的新衣服"])
-    stack.client.correct(answer.request_id, 0, "good")
+def test_corrected_labels_are_trained_on(trainings: TrainingStack, reviews: str) -> None:
+    answer = trainings.client.classify(["明天再来看看这家店的新衣服"])
+    trainings.client.correct(answer.request_id, 0, "good")
 
-    training = train(stack, reviews, feedback=True, margin=1.0)
+    training = train(trainings, reviews, feedback=True, margin=1.0)
 
     assert training.dataset is not None
     assert training.dataset["rows"] == 1_201
 
 
-def test_somebody_has_to_approve_where_that_is_asked_for(stack: TrainingStack, reviews: str) -> None:
-    stack.run("Promotion", {"rollback": True})  # so that there is something better
-    in_service = stack.version()
-    with stack.messages() as messages:
-        training = stack.client.train(reviews, hyperparameters=SMALL, approval=True, margin=0.0, feedback=False, seed=5)
+def test_somebody_has_to_approve_where_that_is_asked_for(trainings: TrainingStack, reviews: str) -> None:
+    trainings.run("Promotion", {"rollback": True})  # so that there is something better
+    in_service = trainings.version()
+    with trainings.messages() as messages:
+        training = trainings.client.train(
+            reviews, hyperparameters=SMALL, approval=True, margin=0.0, feedback=False, seed=5
+        )
         message = messages.next("approval_requested", training.training_id)
         package_arn = message["model_package_arn"]
         package = boto3.client("sagemaker").describe_model_package(ModelPackageName=package_arn)
@@ -168,19 +155,19 @@ def test_somebody_has_to_approve_where_that_is_asked_for(stack: TrainingStack, r
         boto3.client("stepfunctions").send_task_success(
             taskToken=message["task_token"], output=json.dumps({"approved": False})
         )
-        *_, ended = stack.client.watch_training(training, timeout_s=120)
+        *_, ended = trainings.client.watch_training(training, timeout_s=120)
         assert messages.next("rejected", training.training_id)["model_package_arn"] == package_arn
 
     assert (ended.status, ended.outcome) == ("succeeded", "rejected"), ended
-    assert stack.version() == in_service
+    assert trainings.version() == in_service
     package = boto3.client("sagemaker").describe_model_package(ModelPackageName=package_arn)
     assert package["ModelApprovalStatus"] == "Rejected"
 
 
-def test_an_upload_starts_a_training(stack: TrainingStack) -> None:
-    stack.put("datasets/incoming/few.jsonl", [{"text": "only one", "label": "good"}])
+def test_an_upload_starts_a_training(trainings: TrainingStack) -> None:
+    trainings.put("datasets/incoming/few.jsonl", [{"text": "only one", "label": "good"}])
 
-    arn = stack.outputs["TrainingStateMachineArn"]
+    arn = trainings.outputs["TrainingStateMachineArn"]
     deadline, states = time.monotonic() + 60, boto3.client("stepfunctions")
     started: list[dict[str, Any]] = []
     while not started:
@@ -190,10 +177,10 @@ def test_an_upload_starts_a_training(stack: TrainingStack) -> None:
             for each in states.list_executions(stateMachineArn=arn)["executions"]
         ]
         started = [each for each in executions if "datasets/incoming/few.jsonl" in each["input"]]
-    ended = stack.wait(started[0]["executionArn"])
+    ended = trainings.wait(started[0]["executionArn"])
     assert json.loads(ended["input"]) == {"dataset": "datasets/incoming/few.jsonl"}
     assert ended["error"] == "DatasetError"
-    looked_at = stack.client.training(ended["name"])
+    looked_at = trainings.client.training(ended["name"])
     assert (looked_at.status, looked_at.state) == ("failed", "CombineParts")
 
 
@@ -206,10 +193,10 @@ def test_an_upload_starts_a_training(stack: TrainingStack) -> None:
     ],
 )
 def test_a_wrong_request_is_refused_with_what_is_allowed(
-    stack: TrainingStack, reviews: str, request_: dict[str, Any], words: list[str]
+    trainings: TrainingStack, reviews: str, request_: dict[str, Any], words: list[str]
 ) -> None:
     with pytest.raises(ApiError) as refusal:
-        stack.client.train(reviews, **request_)
+        trainings.client.train(reviews, **request_)
 
     assert refusal.value.status == 400
     for word in words:

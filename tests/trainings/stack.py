@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -11,11 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import boto3
 
 from sm_client import Client
 from sm_client.client import stack_outputs
+from sm_constructs import _archive
 from tests.local_aws import LocalAws
 
 _ENDED = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
@@ -57,9 +60,16 @@ class TrainingStack:
 
     Args:
         outputs: By logical id.
+        model: The directory of the stack's own model.
     """
 
     outputs: Mapping[str, str]
+    model: Path
+
+    @property
+    def own_version(self) -> str:
+        """The version of the stack's own model."""
+        return str(json.loads((self.model / "metadata.json").read_text(encoding="utf-8"))["model_version"])
 
     @property
     def client(self) -> Client:
@@ -72,6 +82,24 @@ class TrainingStack:
     def put(self, key: str, rows: list[dict[str, str]]) -> None:
         content = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
         boto3.client("s3").put_object(Bucket=self.outputs["ArtifactBucketName"], Key=key, Body=content.encode())
+
+    def put_model(self, directory: Path) -> str:
+        """Put a model where promotions look for models, and return its URL."""
+        bucket, key = self.outputs["ArtifactBucketName"], f"models/{uuid4().hex}/model.tar.gz"
+        with tempfile.TemporaryDirectory() as work:
+            archive = Path(work, "model.tar.gz")
+            _archive.write_tar_gz(_archive.collect(directory), archive)
+            boto3.client("s3").upload_file(str(archive), bucket, key)
+        return f"s3://{bucket}/{key}"
+
+    def start_over(self) -> None:
+        """Put the stack's own model into service, and forget that any was promoted."""
+        if self.version() != self.own_version:
+            promotion = self.run("Promotion", {"model_data": self.put_model(self.model)})
+            assert promotion["status"] == "SUCCEEDED", promotion["cause"]
+        boto3.client("ssm").put_parameter(
+            Name=self.outputs["ParameterName"], Value=json.dumps({"current": None, "previous": None}), Overwrite=True
+        )
 
     def start(self, machine: str, request: object) -> str:
         """Start ``Training`` or ``Promotion`` and return the execution's ARN."""
@@ -146,7 +174,7 @@ class TrainingStack:
 
 
 def deploy_trainings(aws: LocalAws, model: Path, **context: object) -> TrainingStack:
-    """Deploy the stack with a first model."""
+    """Deploy the stack with a model of its own."""
     answer = aws.cdk(
         "deploy",
         "--all",
@@ -158,4 +186,4 @@ def deploy_trainings(aws: LocalAws, model: Path, **context: object) -> TrainingS
         *(f"--context={name}={value}" for name, value in context.items()),
     )
     assert answer.returncode == 0, answer.stdout
-    return TrainingStack(outputs=stack_outputs("Trainings"))
+    return TrainingStack(outputs=stack_outputs("Trainings"), model=model)
