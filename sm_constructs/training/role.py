@@ -62,7 +62,7 @@ def job_role(
     if encryption_key:
         # SageMaker attaches the encrypted volumes in the role's name.
         allow(role, ["kms:CreateGrant"], [encryption_key.key_arn], Bool={"kms:GrantIsForAWSResource": "true"})
-        allow(role, ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:DescribeKey"], [encryption_key.key_arn])
+        allow(role, ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"], [encryption_key.key_arn])
     if security_groups:
         grant_vpc(role, stack, subnet_ids, security_groups)
     return role

@@ -23,8 +23,14 @@ COUNTED = (NIST, CONTROL_TOWER)
 UNPLACED = "(no construct)"
 """Where a checker that found something does not say at what."""
 
-_LOGICAL_ID = re.compile(r"<(\w+?)[0-9A-F]{8}((?:\.\w+)*)>")
-"""A logical id, and an attribute, in a rule's id: the hash at its end is left out, which moving a construct changes."""
+_HASHES = re.compile(
+    r"""
+      (?<=\w)[0-9A-F]{8}(?=(\.\w+)*>|"\})  # of a logical id: <StoreBucket4FBDE984.Arn>, {"Ref":"MachineF2B89D8A"}
+    | -?[0-9a-f]{8}(?=[-/]\*\])  # of a name that CDK makes of a construct's path: model/textclmodel-29fd3d86-*]
+    """,
+    re.VERBOSE,
+)
+"""What CDK derives from a construct's path, in a rule's id: it is left out, for it differs from app to app."""
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -58,7 +64,7 @@ def of_report(path: Path) -> Iterator[Finding]:
             for construct in violation["violatingConstructs"]:
                 yield Finding(
                     checker=plugin["pluginName"],
-                    rule=_LOGICAL_ID.sub(r"<\1\2>", violation["ruleName"]),
+                    rule=_HASHES.sub("", violation["ruleName"]),
                     resource=construct["constructPath"] or UNPLACED,
                     message=violation["description"],
                 )

@@ -144,12 +144,24 @@ def test_each_rule_of_an_entry_goes_with_each_of_its_resources(tmp_path: Path) -
     assert pairs == [("A", "x"), ("A", "y"), ("B", "x"), ("B", "y")]
 
 
-def test_the_hash_of_a_logical_id_is_left_out_of_a_rule(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("resource", "without"),
+    [
+        pytest.param("<StoreBucket4FBDE984.Arn>/datasets/*", "<StoreBucket.Arn>/datasets/*", id="of an attribute"),
+        pytest.param("<StoreBucket4FBDE984>", "<StoreBucket>", id="of a reference"),
+        pytest.param('execution:{"Ref":"MachineF2B89D8A"}:*', 'execution:{"Ref":"Machine"}:*', id="of JSON"),
+        pytest.param("model/textclmodel-29fd3d86-*", "model/textclmodel-*", id="of a name"),
+        pytest.param("job/textclnsform13521784-*", "job/textclnsform-*", id="of a name without a hyphen"),
+        pytest.param("model-package/a-training-37ede38e/*", "model-package/a-training/*", id="of a group"),
+        pytest.param("<StoreBucket.Arn>/models/2026-11-24/*", "<StoreBucket.Arn>/models/2026-11-24/*", id="not a date"),
+    ],
+)
+def test_a_hash_of_a_constructs_path_is_left_out_of_a_rule(tmp_path: Path, resource: str, without: str) -> None:
     path = tmp_path / "validation-report.json"
-    rule = "AwsSolutions-IAM5[Resource::<StoreBucket4FBDE984.Arn>/datasets/*]"
+    rule = f"AwsSolutions-IAM5[Resource::{resource}]"
     violation = {"ruleName": rule, "description": "", "violatingConstructs": [{"constructPath": "Stack/Role"}]}
     path.write_text(json.dumps({"pluginReports": [{"pluginName": "AwsSolutions", "violations": [violation]}]}))
-    assert [each.rule for each in of_report(path)] == ["AwsSolutions-IAM5[Resource::<StoreBucket.Arn>/datasets/*]"]
+    assert [each.rule for each in of_report(path)] == [f"AwsSolutions-IAM5[Resource::{without}]"]
 
 
 def test_an_entry_without_a_reason_is_refused(tmp_path: Path) -> None:

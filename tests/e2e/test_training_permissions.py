@@ -1,0 +1,316 @@
+"""Permissions of trainings, promotions and transforms, taken away one by one: each of them is missed.
+
+Of the state machines each state that needs one is run by itself, as it was deployed and with its state machine's role,
+so that none waits for those before it. That they do what they should with all permissions, other tests show.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+
+from sm_client import ApiError
+from tests.local_aws import Stack
+from tests.permissions import denied, resource_of, role_of_function, role_of_state_machine, without
+from tests.sagemaker_account import eventually
+
+pytestmark = pytest.mark.e2e
+
+ROWS = b"".join(
+    json.dumps({"text": text, "label": label, "language": "en"}).encode() + b"\n"
+    for number in range(30)
+    for text, label in ((f"very good, number {number}", "good"), (f"free money, number {number}", "spam"))
+)
+
+
+@dataclass(frozen=True)
+class System:
+    """The deployed stack, of which nothing is promoted.
+
+    Args:
+        stack: The stack.
+    """
+
+    stack: Stack
+
+    @property
+    def bucket(self) -> str:
+        return self.stack.outputs["ArtifactBucketName"]
+
+    def machine(self, name: str) -> str:
+        return self.stack.outputs[f"{name}StateMachineArn"]
+
+    def function(self, part: str) -> str:
+        return resource_of(self.stack.name, "AWS::Lambda::Function", part)
+
+    def put(self, key: str, content: bytes) -> str:
+        boto3.client("s3").put_object(Bucket=self.bucket, Key=key, Body=content)
+        return key
+
+    def call(self, part: str, event: object) -> Any:
+        """Call a function and return its answer; a failure is the ``errorMessage`` of it."""
+        answer = boto3.client("lambda").invoke(FunctionName=self.function(part), Payload=json.dumps(event).encode())
+        return json.loads(answer["Payload"].read())
+
+    def training(self) -> dict[str, Any]:
+        """Return what the states of a training hand on, with data for its jobs."""
+        training_id = uuid4().hex[:12]
+        request = {"dataset": self.put("datasets/permissions/rows.jsonl", ROWS), "feedback": False}
+        plan = self.call("TrainingPlan", {"training_id": training_id, "request": request})
+        for name in ("train/shard-00000", "validation/validation", "test/test"):
+            self.put(f"{plan['prefix']}{name}.jsonl", ROWS)
+        (trial,) = plan["trials"]
+        in_service = self.call("TrainingPromotionInService", {})
+        return {
+            "plan": plan,
+            "trial": trial,
+            "training_id": training_id,
+            "package_arn": "arn:aws:sagemaker:us-east-1:000000000000:model-package/none/1",
+            "dataset": {"dataset_hash": "0" * 64},
+            "selection": {"best": {**trial, "model_artifacts": in_service["model_data"]}},
+            "in_service": in_service,
+            "judgement": {
+                "promote": False,
+                "reason": "not better",
+                "model_version": "none",
+                "candidate": {"accuracy": 0.5, "macro_f1": 0.5},
+            },
+        }
+
+    def promotion(self) -> dict[str, Any]:
+        """Return what the states of a promotion hand on."""
+        request = {"model_data": f"s3://{self.bucket}/models/none/model.tar.gz"}
+        return {"plan": self.call("TrainingPromotionPlan", {"execution": uuid4().hex[:12], "request": request})}
+
+    def transform(self) -> dict[str, Any]:
+        """Return what the states of a transform hand on, with a file."""
+        transform_id = uuid4().hex
+        key = self.put(f"transform/input/{transform_id}.jsonl", ROWS)
+        event = {"transform_id": transform_id, "round": 1, "request": {"input": key}}
+        return {"plan": self.call("TransformPlan", event), "transform_id": transform_id}
+
+    def variables(self, machine: str) -> dict[str, Any]:
+        prepare: Mapping[str, Callable[[], dict[str, Any]]] = {
+            "Training": self.training,
+            "Promotion": self.promotion,
+            "Transform": self.transform,
+        }
+        return prepare[machine]()
+
+    @contextmanager
+    def running(self, machine: str, state: str, variables: Mapping[str, Any]) -> Iterator[str]:
+        """Run one state with its state machine's role, without trying twice; yields the execution's ARN."""
+        client = boto3.client("stepfunctions")
+        deployed = client.describe_state_machine(stateMachineArn=self.machine(machine))
+        states = json.loads(deployed["definition"])["States"]
+        states |= states.get("Trials", {}).get("ItemProcessor", {}).get("States", {})
+        task = {name: value for name, value in states[state].items() if name not in ("Retry", "Catch", "Next")}
+        given = {
+            "Type": "Pass",
+            "Assign": {name: f"{{% $states.input.{name} %}}" for name in variables},
+            "Next": state,
+        }
+        definition = {
+            "QueryLanguage": "JSONata",
+            "StartAt": "Given",
+            "States": {"Given": given, state: {**task, "End": True}},
+        }
+        alone = client.create_state_machine(
+            name=f"alone-{uuid4().hex}", definition=json.dumps(definition), roleArn=deployed["roleArn"]
+        )["stateMachineArn"]
+        try:
+            yield client.start_execution(stateMachineArn=alone, input=json.dumps(variables))["executionArn"]
+        finally:
+            client.delete_state_machine(stateMachineArn=alone)
+
+
+@pytest.fixture(scope="module")
+def system(dev_stack: Stack) -> System:
+    return System(dev_stack)
+
+
+def ended(execution: str) -> dict[str, Any]:
+    """Wait until an execution has ended and return what DescribeExecution says."""
+
+    def look() -> dict[str, Any] | None:
+        found = dict(boto3.client("stepfunctions").describe_execution(executionArn=execution))
+        return None if found["status"] == "RUNNING" else found
+
+    return eventually(look, seconds=60)
+
+
+def says_that_it_is_denied(words: str, action: str) -> bool:
+    return "not authorized" in words and action in words
+
+
+@pytest.mark.parametrize(
+    ("machine", "state", "actions"),
+    [
+        (
+            "Training",
+            "TrainModel",
+            [
+                "events:DescribeRule",
+                "events:PutRule",
+                "events:PutTargets",
+                "iam:PassRole",
+                "sagemaker:AddTags",
+                "sagemaker:CreateTrainingJob",
+                "sagemaker:DescribeTrainingJob",
+            ],
+        ),
+        ("Training", "PackageAndEvaluate", ["sagemaker:CreateProcessingJob", "sagemaker:DescribeProcessingJob"]),
+        ("Training", "RegisterModel", ["sagemaker:CreateModelPackage"]),
+        ("Training", "RejectModel", ["sagemaker:UpdateModelPackage"]),
+        ("Training", "PromoteModel", ["states:DescribeExecution", "states:StartExecution", "states:StopExecution"]),
+        ("Promotion", "CreateModel", ["iam:PassRole", "sagemaker:CreateModel"]),
+        ("Promotion", "CreateEndpointConfig", ["sagemaker:CreateEndpointConfig"]),
+        ("Promotion", "UpdateEndpoint", ["sagemaker:UpdateEndpoint"]),
+        ("Promotion", "DescribeEndpoint", ["sagemaker:DescribeEndpoint"]),
+        ("Promotion", "RememberModel", ["ssm:PutParameter"]),
+        ("Transform", "Transform", ["sagemaker:CreateTransformJob", "sagemaker:DescribeTransformJob"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_state_needs_each_permission(system: System, machine: str, state: str, actions: list[str]) -> None:
+    role, variables = role_of_state_machine(system.machine(machine)), system.variables(machine)
+    for action in actions:
+        with without(role, action), system.running(machine, state, variables) as execution:
+            found = ended(execution)
+
+        assert found["status"] == "FAILED", action
+        assert says_that_it_is_denied(found["cause"], action), found["cause"]
+
+
+@pytest.mark.parametrize(
+    ("machine", "state", "kind"),
+    [
+        ("Training", "TrainModel", "Training"),
+        ("Training", "PackageAndEvaluate", "Processing"),
+        ("Transform", "Transform", "Transform"),
+    ],
+)
+def test_a_job_is_stopped_with_its_execution_where_that_is_allowed(
+    system: System, machine: str, state: str, kind: str
+) -> None:
+    role = role_of_state_machine(system.machine(machine))
+    ends = []
+    for lacking in (without(role, f"sagemaker:Stop{kind}Job"), nullcontext()):
+        variables = system.variables(machine)
+        name = {
+            "Training": lambda given: given["trial"]["name"],
+            "Processing": lambda given: given["plan"]["evaluation_job"],
+            "Transform": lambda given: given["plan"]["job"]["name"],
+        }[kind](variables)
+        with lacking, system.running(machine, state, variables) as execution:
+            eventually(lambda name=name: _job(kind, name))
+            boto3.client("stepfunctions").stop_execution(executionArn=execution)
+            ends.append(eventually(lambda name=name: _ended_job(kind, name), seconds=120))
+
+    assert [job[f"{kind}JobStatus"] for job in ends] == ["Completed", "Stopped"], ends[0].get("FailureReason")
+
+
+def _job(kind: str, name: str) -> dict[str, Any] | None:
+    """Return what SageMaker says of a job; None as long as there is no such job."""
+    client = boto3.client("sagemaker")
+    describe = getattr(client, f"describe_{kind.lower()}_job")
+    try:
+        return dict(describe(**{f"{kind}JobName": name}))
+    except client.exceptions.ClientError:  # ResourceNotFound, or for some kinds ValidationException
+        return None
+
+
+def _ended_job(kind: str, name: str) -> dict[str, Any] | None:
+    job = _job(kind, name)
+    return job if job and job[f"{kind}JobStatus"] in ("Completed", "Failed", "Stopped") else None
+
+
+@pytest.mark.parametrize(
+    ("function", "event", "actions"),
+    [
+        (
+            "TrainingPromotionInService",
+            {},
+            ["sagemaker:DescribeEndpoint", "sagemaker:DescribeEndpointConfig", "sagemaker:DescribeModel"],
+        ),
+        ("TrainingPromotionCleanUp", {}, ["sagemaker:ListEndpointConfigs", "sagemaker:ListModels"]),
+        ("TrainingPromotionPlan", {"execution": "a", "request": {"rollback": True}}, ["ssm:GetParameter"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_function_needs_each_permission(system: System, function: str, event: object, actions: list[str]) -> None:
+    role = role_of_function(system.function(function))
+    for action in actions:
+        with without(role, action):
+            answer = system.call(function, event)
+        assert says_that_it_is_denied(answer["errorMessage"], action), answer
+
+
+def test_what_a_promotion_left_is_deleted_with_the_permission_to(system: System) -> None:
+    client, role = boto3.client("sagemaker"), role_of_function(system.function("TrainingPromotionCleanUp"))
+    plan = system.promotion()["plan"]
+    in_service = system.call("TrainingPromotionInService", {})["model_data"]
+    model = plan["create_model"]
+    client.create_model(**{**model, "PrimaryContainer": {**model["PrimaryContainer"], "ModelDataUrl": in_service}})
+    client.create_endpoint_config(**plan["create_endpoint_config"])
+
+    for action in ("sagemaker:DeleteEndpointConfig", "sagemaker:DeleteModel"):
+        with without(role, action):
+            answer = system.call("TrainingPromotionCleanUp", {})
+        assert says_that_it_is_denied(answer["errorMessage"], action), answer
+
+    # The configuration has gone when the model could not.
+    assert system.call("TrainingPromotionCleanUp", {}) == {"configs": [], "models": [plan["name"]]}
+
+
+def test_an_upload_that_failed_is_taken_back_with_the_permission_to(system: System) -> None:
+    text = "a long text " * 800
+    rows = b"".join(
+        json.dumps({"text": f"{number} {text}", "label": "good"}).encode() + b"\n" for number in range(1000)
+    )
+    key = system.put("datasets/permissions/large.jsonl", rows)
+    plan = system.call("TrainingPlan", {"training_id": uuid4().hex[:12], "request": {"dataset": key}})
+    parts = boto3.client("s3").get_object(Bucket=system.bucket, Key=plan["parts"])["Body"].read()
+    part = json.loads(parts)[0]
+    missing = {**part["pieces"][0], "key": "datasets/permissions/missing.jsonl"}
+    event = {"plan": plan, "part": {**part, "pieces": [*part["pieces"], missing]}}
+
+    with without(role_of_function(system.function("TrainingCheckPart")), "s3:AbortMultipartUpload"):
+        answer = system.call("TrainingCheckPart", event)
+
+    assert "s3:AbortMultipartUpload" in answer["errorMessage"], answer
+    answer = system.call("TrainingCheckPart", event)
+    assert "s3:AbortMultipartUpload" not in answer["errorMessage"], answer
+
+
+def test_what_a_transform_left_is_deleted_with_the_permission_to(system: System) -> None:
+    given = system.transform()
+    output = given["plan"]["job"]["output"].removeprefix(f"s3://{system.bucket}/")
+    system.put(f"{output}/left.jsonl.out", b"{}")
+    event = {"transform_id": given["transform_id"], "round": 1}
+
+    with without(role_of_function(system.function("TransformDeliver")), "s3:DeleteObject"):
+        answer = system.call("TransformDeliver", event)
+
+    assert says_that_it_is_denied(answer["errorMessage"], "s3:DeleteObject"), answer
+    assert system.call("TransformDeliver", event)["files"] == 1
+
+
+def test_why_a_training_failed_is_told_with_the_permission_to_look(system: System) -> None:
+    name, client = system.function("ApiReadTraining"), system.stack.client()
+    training = client.train("datasets/nothing-there/")
+    *_, over = client.watch_training(training, timeout_s=60)
+    assert over.state == "PlanTraining"
+
+    with without(role_of_function(name), "states:GetExecutionHistory"), pytest.raises(ApiError) as refusal:
+        client.training(training.training_id)
+
+    assert refusal.value.status == 500
+    eventually(lambda: denied(name, "states:GetExecutionHistory"))
