@@ -109,7 +109,8 @@ def fit(
     """
     torch.manual_seed(training.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = Network(shape, corpus.labels).to(device)
+    network = Network(shape, corpus.labels)
+    network.to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=training.learning_rate)
     inputs = dict(
         zip(corpus.places.tolist(), features((example.text for example in corpus.examples), shape), strict=True)
