@@ -124,7 +124,7 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     def note(data: Path, model: Path) -> None:
         noted.append(data)
         (model / "code").mkdir(parents=True)
-        for name in ("metadata.json", "model.joblib"):
+        for name in ("metadata.json", "model.joblib", "manifest.json"):
             (model / name).write_text("")
 
     monkeypatch.setattr(demo_model, "_train", note)
