@@ -40,7 +40,7 @@ KINDS = (
         weights="model.joblib",
         script="inference.py",
         modules=("classifier.py",),
-        no_onnx="nearly all of a text's time is spent on its n-grams, before the part that ONNX Runtime could take over",
+        no_onnx="nearly all of a text's time goes into its n-grams, before what ONNX Runtime could take over",
     ),
     Kind(
         weights="model.pt",

@@ -227,7 +227,7 @@ def test_a_candidate_that_cannot_be_loaded_fails_the_job(base: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("wanted", "problem"),
     [
-        ("onnx", "MODEL_FORMAT is 'onnx', but model.joblib has no form in ONNX: nearly all of a text's time is spent"),
+        ("onnx", "MODEL_FORMAT is 'onnx', but model.joblib has no form in ONNX: nearly all of a text's time goes into"),
         ("keras", "MODEL_FORMAT is 'keras': must be one of native, onnx, auto"),
     ],
 )
