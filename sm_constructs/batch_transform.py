@@ -131,8 +131,8 @@ class BatchTransform(Construct):
         problems.between("job_timeout", timeout.to_seconds(integral=False), 600, 5 * 86_400, "seconds")
         problems.unless(
             bool(roles),
-            "model_roles is missing: an endpoint that was made elsewhere, or has inference components, does not tell which "
-            "role its models have",
+            "model_roles is missing: an endpoint that was made elsewhere, or has inference components, does not tell "
+            "which role its models have",
         )
         problems.extend(f"lambda_platform: {problem}" for problem in platform.problems())
         problems.raise_for(self)
