@@ -7,17 +7,15 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
-from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 
 from sm_constructs import (
     ArtifactStore,
     BatchTransform,
+    ClassificationApi,
     Endpoint,
     Framework,
     InvalidPropsError,
@@ -26,8 +24,6 @@ from sm_constructs import (
     ModelData,
     RealTime,
 )
-from sm_constructs._function_settings import FunctionSettings
-from sm_constructs._transform_routes import add_transform_routes
 from tests.synth.templates import all_of, only, resources_of, statement_for, text_of
 
 pytestmark = pytest.mark.usefixtures("bundles")
@@ -290,39 +286,19 @@ def test_all_problems_are_told_at_once(stack: cdk.Stack) -> None:
 
 def test_the_routes_start_transforms_and_look_at_them(stack: cdk.Stack) -> None:
     transform = make(stack)
-    api = apigateway.RestApi(stack, "Api")
-    validator = api.add_request_validator("Validator", validate_request_body=True)
-
-    def add_method(
-        resource: apigateway.IResource, verb: str, function: lambda_.IFunction, _has_body: bool
-    ) -> apigateway.Method:
-        return resource.add_method(verb, apigateway.LambdaIntegration(function), request_validator=validator)
-
-    settings = FunctionSettings(
-        memory_size_mb=256,
-        log_retention=logs.RetentionDays.ONE_MONTH,
-        removal_policy=cdk.RemovalPolicy.DESTROY,
-        vpc=None,
-        encryption_key=None,
-        lambda_platform=LambdaPlatform(),
-    )
-    methods, functions = add_transform_routes(
-        stack,
-        version=api.root.add_resource("v1"),
-        transform=transform,
-        settings=settings,
-        timeout=cdk.Duration.seconds(28),
-        add_method=add_method,
+    api = ClassificationApi(
+        stack, "Api", endpoint=Endpoint.from_endpoint_name(stack, "Endpoint", "reviews"), transform=transform
     )
 
-    assert [method.http_method for method in methods] == ["POST", "GET"]
-    assert sorted(functions) == ["look", "start"]
-    post, get = (
-        [each for each in all_of(stack, "AWS::ApiGateway::Method") if _verb(each) == verb] for verb in ("POST", "GET")
-    )
-    (model,) = [name for name, each in resources_of(stack).items() if each["Type"] == "AWS::ApiGateway::Model"]
-    assert post[0]["Properties"]["RequestModels"] == {"application/json": {"Ref": model}}
-    assert "RequestModels" not in get[0]["Properties"]
+    assert sorted(api.transform_functions) == ["look", "start"]
+    methods = {
+        resources_of(stack)[each["Properties"]["ResourceId"]["Ref"]]["Properties"]["PathPart"]: each["Properties"]
+        for each in all_of(stack, "AWS::ApiGateway::Method")
+    }
+    model = methods["transforms"]["RequestModels"]["application/json"]["Ref"]
+    assert resources_of(stack)[model]["Properties"]["Schema"]["required"] == ["input"]
+    assert (methods["transforms"]["HttpMethod"], methods["{transform_id}"]["HttpMethod"]) == ("POST", "GET")
+    assert "RequestModels" not in methods["{transform_id}"]
     assert allowed(stack, "StartTransform") == {"states:StartExecution", "states:DescribeExecution"}
     assert allowed(stack, "ReadTransform") == {
         "states:DescribeExecution",
@@ -330,7 +306,3 @@ def test_the_routes_start_transforms_and_look_at_them(stack: cdk.Stack) -> None:
         "s3:GetObject",
         "s3:ListBucket",
     }
-
-
-def _verb(method: dict[str, Any]) -> str:
-    return str(method["Properties"]["HttpMethod"])
