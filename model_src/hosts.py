@@ -290,16 +290,25 @@ def _server(name: str, deadline: float) -> socket.socket:
 
 
 def _call(name: str, current: str, said: Mapping[str, object], deadline: float) -> Connection:
-    """Return the connection to the first host."""
+    """Return the connection to the first host.
+
+    It may not be there yet, nor its name; or another training's first host may be there, which will not be for long.
+    """
     while True:
         try:
-            stream = socket.create_connection((name, port()), timeout=min(10, _left(deadline)))
-            break
-        except OSError as error:  # it is not there yet, nor perhaps its name
+            return _introduced(name, current, said, deadline)
+        except OSError as error:
             if not _left(deadline) > _RETRY_SECONDS:
                 raise HostError(f"{name}:{port()} cannot be reached in time: {error}") from error
+        except HostError:
+            if not _left(deadline) > _RETRY_SECONDS:
+                raise
         time.sleep(_RETRY_SECONDS)
-    connection = Connection(name, stream)
+
+
+def _introduced(name: str, current: str, said: Mapping[str, object], deadline: float) -> Connection:
+    """Return a connection to the first host that it has taken."""
+    connection = Connection(name, socket.create_connection((name, port()), timeout=min(10, _left(deadline))))
     connection.wait(_left(deadline))
     try:
         connection.send(header={"host": current, **said})

@@ -7,6 +7,7 @@ Parallel Training. VLDB 2020). So the network is that of a single host, but for 
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ import torch
 from choices import read_properties
 from corpus import Corpus
 from hashing import Shape, features
-from hosts import SILENCE, Array, Group, HostError, port
+from hosts import SILENCE, Array, Group, HostError
 from torch import distributed, nn
 from torch_network import Network
 
@@ -109,7 +110,8 @@ def fit(
     """
     torch.manual_seed(training.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = Network(shape, corpus.labels).to(device)
+    network = Network(shape, corpus.labels)
+    network.to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=training.learning_rate)
     inputs = dict(
         zip(corpus.places.tolist(), features((example.text for example in corpus.examples), shape), strict=True)
@@ -146,9 +148,10 @@ def _parallel(network: Network, group: Group, first_host: str) -> Iterator[Any]:
     if group.size == 1:
         yield network
         return
+    (port,) = group.broadcast([] if group.rank else [np.array([_free_port(first_host)])])
     distributed.init_process_group(
         "gloo",
-        init_method=f"tcp://{first_host}:{port() + 1}",
+        init_method=f"tcp://{first_host}:{port[0]}",
         rank=group.rank,
         world_size=group.size,
         timeout=timedelta(seconds=SILENCE),
@@ -161,6 +164,12 @@ def _parallel(network: Network, group: Group, first_host: str) -> Iterator[Any]:
         raise
     finally:
         distributed.destroy_process_group()
+
+
+def _free_port(host: str) -> int:
+    with socket.create_server((host, 0)) as server:
+        number: int = server.getsockname()[1]
+    return number
 
 
 def _same_state(network: Network, optimizer: Any, done: int, group: Group) -> int:  # noqa: ANN401  # see above

@@ -89,7 +89,7 @@ class TransformStates:
                     ],
                     "Default": "Done",
                 },
-                "Done": {"Type": "Succeed", "Output": "{% $plan.summary %}"},
+                "Done": {"Type": "Pass", "Output": "{% $plan.summary %}", "End": True},
                 "Transform": self._transform(),
                 "Deliver": self._function(
                     "deliver",

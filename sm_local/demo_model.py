@@ -41,7 +41,8 @@ def build(root: Path, *, say: Callable[[str], object] = print) -> Path:
     with _alone_in(root / ".build") as build_directory:
         data, model, stamp = (build_directory / name for name in ("data", "model", _STAMP))
         inputs = _inputs(datasets)
-        made_before = (stamp, data / "sources.json", model / "metadata.json", model / "model.joblib", model / "code")
+        model_files = ("metadata.json", "model.joblib", "manifest.json", "code")
+        made_before = (stamp, data / "sources.json", *(model / name for name in model_files))
         if all(path.exists() for path in made_before) and stamp.read_text() == inputs:
             return model
         with tempfile.TemporaryDirectory(dir=build_directory) as made:

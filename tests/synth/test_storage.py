@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_iam as iam
@@ -19,10 +21,10 @@ def role(stack: cdk.Stack) -> iam.Role:
     return iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
 
 
-def store_bucket(stack: cdk.Stack) -> dict[str, object]:
+def store_bucket(stack: cdk.Stack) -> dict[str, Any]:
     """Return the properties of the bucket that has its access logged."""
     (bucket,) = [each for each in all_of(stack, BUCKET) if "LoggingConfiguration" in each["Properties"]]
-    properties: dict[str, object] = bucket["Properties"]
+    properties: dict[str, Any] = bucket["Properties"]
     return properties
 
 

@@ -30,7 +30,7 @@ SHAPE = Shape(buckets=4096, dimensions=16)
 @pytest.fixture(autouse=True)
 def port(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        monkeypatch.setenv("DATA_PARALLEL_PORT", str(server.getsockname()[1] - 1))
+        monkeypatch.setenv("DATA_PARALLEL_PORT", str(server.getsockname()[1]))
 
 
 def start(host: str | None, channel: Path, model: Path, *arguments: str) -> subprocess.Popen[str]:

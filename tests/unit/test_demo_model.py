@@ -104,7 +104,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Dataset:
 def test_a_model_is_made_once_and_again_when_it_is_gone(tmp_path: Path) -> None:
     said: list[str] = []
     model = demo_model.build(tmp_path, say=said.append)
-    assert sorted(path.name for path in model.iterdir()) == ["code", "metadata.json", "model.joblib"]
+    assert sorted(path.name for path in model.iterdir()) == ["code", "manifest.json", "metadata.json", "model.joblib"]
     made = (model / "model.joblib").stat().st_mtime_ns
     demo_model.build(tmp_path, say=said.append)
     assert (model / "model.joblib").stat().st_mtime_ns == made
@@ -124,7 +124,7 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     def note(data: Path, model: Path) -> None:
         noted.append(data)
         (model / "code").mkdir(parents=True)
-        for name in ("metadata.json", "model.joblib"):
+        for name in ("metadata.json", "model.joblib", "manifest.json"):
             (model / name).write_text("")
 
     monkeypatch.setattr(demo_model, "_train", note)

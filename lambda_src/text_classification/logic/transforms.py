@@ -45,7 +45,7 @@ def start(request: TransformRequest, transform_id: str, executions: Executions) 
         ConflictError: There is one of that id that was asked for something else.
         GatewayError: It is not started.
     """
-    document = json.dumps(request.model_dump(), sort_keys=True)
+    document = json.dumps({"input": request.input, "output": request.output_prefix}, sort_keys=True)
     if executions.start(transform_id, document):
         return "running"
     existing = executions.find(transform_id)

@@ -227,7 +227,7 @@ def test_a_candidate_that_cannot_be_loaded_fails_the_job(base: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("wanted", "problem"),
     [
-        ("onnx", "MODEL_FORMAT is 'onnx': a model.joblib has no ONNX form, as its NumPy form was measured to be"),
+        ("onnx", "MODEL_FORMAT is 'onnx', but model.joblib has no form in ONNX: nearly all of a text's time goes into"),
         ("keras", "MODEL_FORMAT is 'keras': must be one of native, onnx, auto"),
     ],
 )
@@ -241,10 +241,8 @@ def test_a_format_that_the_model_cannot_have_is_refused(base: Path, wanted: str,
 def test_auto_keeps_the_numpy_classifier_and_says_why(base: Path) -> None:
     assert run(base, MODEL_FORMAT="auto").returncode == 0
     evaluation = report(base)
-    assert (evaluation["format"], evaluation["format_reason"]) == (
-        "native",
-        "its NumPy form was measured to be the faster one",
-    )
+    assert evaluation["format"] == "native"
+    assert "model.joblib has no form in ONNX: nearly all of a text's time" in evaluation["format_reason"]
 
 
 def test_the_model_registry_gets_the_metrics_that_it_shows(base: Path) -> None:

@@ -123,6 +123,19 @@ def test_who_trains_something_else_is_turned_away_and_told_so() -> None:
     assert "trains job" in str(other.exception())
 
 
+def test_two_trainings_on_the_same_port_both_find_their_hosts() -> None:
+    def host(job: str, name: str) -> Any:
+        with connected(NAMES[:2], name, job=job, coming=10, silence=5) as group:
+            time.sleep(0.3)
+            return [array.tolist() for (array,) in group.gather([np.array([group.rank, int(job)])])]
+
+    with ThreadPoolExecutor(4) as threads:
+        futures = [threads.submit(host, job, name) for job in "78" for name in NAMES[:2]]
+        seven, _, eight, _ = [future.result() for future in futures]
+
+    assert (seven, eight) == ([[0, 7], [1, 7]], [[0, 8], [1, 8]])
+
+
 @pytest.mark.parametrize("bytes_sent", [b"GET / HTTP/1.1\r\n\r\n", b"\x00\x00\x00\x02[]", b""])
 def test_strangers_do_not_disturb(port: int, bytes_sent: bytes) -> None:
     def stranger() -> None:

@@ -1,0 +1,1 @@
+"""A stack with batch transforms, for tests."""
