@@ -23,11 +23,14 @@ from tests.sagemaker_account import eventually
 
 pytestmark = pytest.mark.e2e
 
-ROWS = b"".join(
-    json.dumps({"text": text, "label": label, "language": "en"}).encode() + b"\n"
-    for number in range(30)
-    for text, label in ((f"very good, number {number}", "good"), (f"free money, number {number}", "spam"))
-)
+
+def rows(first: int, last: int) -> bytes:
+    """Return texts of two labels, others for other numbers."""
+    return b"".join(
+        json.dumps({"text": f"{text}, number {number}", "label": label, "language": "en"}).encode() + b"\n"
+        for number in range(first, last)
+        for text, label in (("very good", "good"), ("free money", "spam"))
+    )
 
 
 @dataclass(frozen=True)
@@ -62,19 +65,22 @@ class System:
     def training(self) -> dict[str, Any]:
         """Return what the states of a training hand on, with data for its jobs."""
         training_id = uuid4().hex[:12]
-        request = {"dataset": self.put("datasets/permissions/rows.jsonl", ROWS), "feedback": False}
+        request = {"dataset": self.put("datasets/permissions/rows.jsonl", rows(0, 30)), "feedback": False}
         plan = self.call("TrainingPlan", {"training_id": training_id, "request": request})
-        for name in ("train/shard-00000", "validation/validation", "test/test"):
-            self.put(f"{plan['prefix']}{name}.jsonl", ROWS)
+        for first, name in enumerate(("train/shard-00000", "validation/validation", "test/test")):
+            self.put(f"{plan['prefix']}{name}.jsonl", rows(100 * first, 100 * first + 30))
         (trial,) = plan["trials"]
         in_service = self.call("TrainingPromotionInService", {})
+        bucket, _, key = in_service["model_data"].removeprefix("s3://").partition("/")
+        candidate = f"{plan['prefix']}jobs/{trial['name']}/output/model.tar.gz"
+        boto3.client("s3").copy({"Bucket": bucket, "Key": key}, self.bucket, candidate)
         return {
             "plan": plan,
             "trial": trial,
             "training_id": training_id,
             "package_arn": "arn:aws:sagemaker:us-east-1:000000000000:model-package/none/1",
             "dataset": {"dataset_hash": "0" * 64},
-            "selection": {"best": {**trial, "model_artifacts": in_service["model_data"]}},
+            "selection": {"best": {**trial, "model_artifacts": f"s3://{self.bucket}/{candidate}"}},
             "in_service": in_service,
             "judgement": {
                 "promote": False,
@@ -90,9 +96,9 @@ class System:
         return {"plan": self.call("TrainingPromotionPlan", {"execution": uuid4().hex[:12], "request": request})}
 
     def transform(self) -> dict[str, Any]:
-        """Return what the states of a transform hand on, with a file."""
+        """Return what the states of a transform hand on, with a file that takes a few seconds."""
         transform_id = uuid4().hex
-        key = self.put(f"transform/input/{transform_id}.jsonl", ROWS)
+        key = self.put(f"transform/input/{transform_id}.jsonl", rows(0, 2_000))
         event = {"transform_id": transform_id, "round": 1, "request": {"input": key}}
         return {"plan": self.call("TransformPlan", event), "transform_id": transform_id}
 

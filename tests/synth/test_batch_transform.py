@@ -155,6 +155,16 @@ def test_the_options_reach_the_job(stack: cdk.Stack) -> None:
     assert {each["Runtime"] for each in functions} == {"python3.12"}
     assert all("KmsKeyArn" in each for each in functions)
     assert {"kms:CreateGrant", "kms:DescribeKey"} <= allowed(stack, "StateMachine")
+    (grant,) = [
+        statement
+        for policy in all_of(stack, "AWS::IAM::Policy")
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if "kms:CreateGrant" in statement["Action"]
+    ]
+    assert (grant["Action"], grant["Condition"]) == (
+        "kms:CreateGrant",
+        {"Bool": {"kms:GrantIsForAWSResource": "true"}},
+    )
 
 
 def test_instances_with_storage_of_their_own_get_no_volume_key(stack: cdk.Stack) -> None:

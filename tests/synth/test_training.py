@@ -235,6 +235,35 @@ def test_roles_are_passed_to_sagemaker_alone(stack: cdk.Stack) -> None:
         assert "Fn::GetAtt" in statement["Resource"]
 
 
+def test_grants_of_keys_are_for_awss_own_services_alone(stack: cdk.Stack) -> None:
+    trained(stack, encryption_key=kms.Key(stack, "Key"))
+
+    granting = [each for each in statements(stack) if "kms:CreateGrant" in each["Action"]]
+    assert len(granting) == 2  # of who makes jobs, and of jobs
+    for statement in granting:
+        assert statement["Action"] == "kms:CreateGrant"
+        assert statement["Condition"] == {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+
+
+def test_versions_of_models_are_updated_and_not_their_group(stack: cdk.Stack) -> None:
+    trained(stack)
+
+    (updating,) = [each for each in statements(stack) if "sagemaker:UpdateModelPackage" in each["Action"]]
+    assert updating["Action"] == "sagemaker:UpdateModelPackage"
+    assert "model-package/" in json.dumps(updating["Resource"])
+    assert "model-package-group/" not in json.dumps(updating["Resource"])
+
+
+def test_what_writes_in_parts_may_take_them_back(stack: cdk.Stack) -> None:
+    trained(stack)
+
+    for statement in statements(stack):
+        if "s3:PutObject" in statement["Action"] and statement["Action"] != "s3:PutObject":
+            assert statement["Action"] == ["s3:AbortMultipartUpload", "s3:PutObject"]
+    (plan,) = [each for each in statements(stack) if each["Action"] == "s3:PutObject"]
+    assert plan["Resource"]["Fn::Join"][1][1] == "/trainings/work/*"
+
+
 def test_a_promotion_moves_as_a_deployment_would(stack: cdk.Stack) -> None:
     trained(stack, deployment=Canary(canary_size=CapacitySize.percent(50), bake_time=cdk.Duration.minutes(1)))
 
