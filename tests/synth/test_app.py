@@ -231,13 +231,16 @@ ACTED_ON = {
     "AWS::S3::BucketPolicy",
     "AWS::SNS::Topic",
     "AWS::SNS::TopicPolicy",
+    "AWS::SSM::Parameter",
     "AWS::SQS::Queue",
     "AWS::SQS::QueuePolicy",
     "AWS::SageMaker::Endpoint",
     "AWS::SageMaker::EndpointConfig",
     "AWS::SageMaker::Model",
+    "AWS::SageMaker::ModelPackageGroup",
     "AWS::StepFunctions::StateMachine",
     "Custom::ClosedSecurityGroup",
+    "Custom::ModelInService",
     "Custom::ResultDatabaseSchema",
 }
 
