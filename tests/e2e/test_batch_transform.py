@@ -6,11 +6,12 @@ import csv
 import json
 import os
 import random
+import re
 import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -291,9 +292,109 @@ def test_a_bad_request_is_refused(transforms: Transforms, body: dict[str, str]) 
     assert transforms.patiently("GET", "v1/transforms/no-such-transform").status == 404
 
 
-def test_a_file_that_is_put_among_the_inputs_is_labelled_by_itself(
-    transforms: Transforms, model: tuple[Path, str]
-) -> None:
+@pytest.fixture(scope="module")
+def hasty(transforms: Transforms, model: tuple[Path, str]) -> Transforms:
+    """The same stack, where one job that brings nothing is the end."""
+    deploy(transforms.aws, model[0], max_attempts=1)
+    return transforms
+
+
+@contextmanager
+def without(construct: str, action: str) -> Iterator[None]:
+    """Take an action from the policies of a construct's role for a while."""
+    iam, pages = boto3.client("iam"), boto3.client("cloudformation").get_paginator("list_stack_resources")
+    (role,) = [
+        each["PhysicalResourceId"]
+        for page in pages.paginate(StackName="Transforms")
+        for each in page["StackResourceSummaries"]
+        if each["ResourceType"] == "AWS::IAM::Role" and each["LogicalResourceId"].startswith(f"{construct}Role")
+    ]
+    before = {
+        name: iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+    }
+
+    def left(statement: Mapping[str, Any]) -> list[str]:
+        listed = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+        return [each for each in listed if each != action]
+
+    changed = {
+        name: {
+            **document,
+            "Statement": [{**each, "Action": kept} for each in document["Statement"] if (kept := left(each))],
+        }
+        for name, document in before.items()
+    }
+    assert changed != before, f"{role} is not allowed {action}"
+    for name, document in changed.items():
+        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
+    try:
+        yield
+    finally:
+        for name, document in before.items():
+            iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("construct", "action"),
+    [
+        ("TransformPlan", "s3:ListBucket"),
+        ("TransformPlan", "s3:GetObject"),
+        ("TransformPlan", "s3:PutObject"),
+        ("TransformPlan", "sagemaker:DescribeEndpoint"),
+        ("TransformPlan", "sagemaker:DescribeEndpointConfig"),
+        ("TransformDeliver", "s3:DeleteObject"),
+        ("TransformStateMachine", "lambda:InvokeFunction"),
+        ("TransformStateMachine", "sagemaker:AddTags"),
+        ("TransformStateMachine", "sagemaker:CreateTransformJob"),
+        ("TransformStateMachine", "sagemaker:DescribeTransformJob"),
+        ("TransformStateMachine", "events:DescribeRule"),
+        ("TransformStateMachine", "events:PutRule"),
+        ("TransformStateMachine", "events:PutTargets"),
+    ],
+)
+def test_a_transform_needs_each_permission(hasty: Transforms, construct: str, action: str) -> None:
+    name = f"{construct}-{action.replace(':', '-')}"
+    hasty.put(f"transform/input/{name}/a.csv", "free money\n")
+    with without(construct, action):
+        view = hasty.ended(hasty.start(input=f"transform/input/{name}/"), "failed")
+
+    assert re.search("not authorized|Access ?Denied|(?i:no permission)", view["error"]["detail"]), view
+
+
+def test_a_failure_is_told_with_the_permission_to_publish(hasty: Transforms) -> None:
+    sqs, url = boto3.client("sqs"), hasty.outputs["HeardUrl"]
+    sqs.purge_queue(QueueUrl=url)
+    with without("TransformStateMachine", "sns:Publish"):
+        view = hasty.ended(hasty.start(input="transform/input/unheard.csv"), "failed")
+
+    assert view["error"]["detail"] == "there is no transform/input/unheard.csv", "the reason must not be lost by that"
+    assert not sqs.receive_message(QueueUrl=url).get("Messages")
+
+
+def test_a_transform_that_is_stopped_stops_its_job_with_the_permission_to(hasty: Transforms) -> None:
+    def stopped(name: str) -> str:
+        hasty.put(f"transform/input/{name}/a.jsonl", lines([{"text": text} for text in texts(8_000, 1)]))
+        transform_id = hasty.start(input=f"transform/input/{name}/")
+        job = hasty.job(transform_id)
+        arn = hasty.outputs["StateMachineArn"].replace(":stateMachine:", ":execution:")
+        boto3.client("stepfunctions").stop_execution(executionArn=f"{arn}:{transform_id}")
+
+        def ended() -> str | None:
+            status = hasty.sagemaker.describe_transform_job(TransformJobName=job)["TransformJobStatus"]
+            return str(status) if status not in ("InProgress", "Stopping") else None
+
+        seen = hasty.ended(transform_id, "failed")
+        assert seen["error"] == {"code": "Aborted", "detail": "somebody stopped it"}
+        return eventually(ended, 90)
+
+    assert stopped("abandoned") == "Stopped"
+    with without("TransformStateMachine", "sagemaker:StopTransformJob"):
+        assert stopped("orphaned") == "Completed"
+
+
+def test_a_file_that_is_put_among_the_inputs_is_labelled_by_itself(hasty: Transforms, model: tuple[Path, str]) -> None:
+    transforms = hasty
     deploy(transforms.aws, model[0], start_on_upload=1)
     transforms.put("transform/input/uploads/notes.txt", "not this one\n")
     transforms.put("transform/input/uploads/today.csv", "free money\n")

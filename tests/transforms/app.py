@@ -1,6 +1,6 @@
 """A CDK app with batch transforms by a model that an endpoint serves, and the API in front of them.
 
-Context: ``model``, the directory of a packaged model.
+Context: ``model``, the directory of a packaged model; perhaps ``max_attempts`` and ``start_on_upload``.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ def build(app: cdk.App) -> None:
         endpoint=endpoint,
         instance_count=2,
         max_concurrent_transforms=2,
+        max_attempts=int(app.node.try_get_context("max_attempts") or 4),
         start_on_upload=bool(app.node.try_get_context("start_on_upload")),
         removal_policy=destroy,
         lambda_platform=platform,

@@ -20,7 +20,7 @@ from text_classification.logic.transform_lines import answered_text, checked_lin
 from text_classification.logic.transform_requests import CSV, JSON_LINES, TransformRequest, short_id, work_prefix
 
 MAX_FILES = 1_000
-MAX_FILE_BYTES = 256 * 1024 * 1024
+MAX_FILE_BYTES = 100 * 1024 * 1024
 """What a function reads and compares line by line in a few minutes."""
 MAX_ROUND_BYTES = 20 * 1024 * 1024 * 1024
 
