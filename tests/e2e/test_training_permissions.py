@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -216,9 +217,9 @@ def test_a_job_is_stopped_with_its_execution_where_that_is_allowed(
             "Transform": lambda given: given["plan"]["job"]["name"],
         }[kind](variables)
         with lacking, system.running(machine, state, variables) as execution:
-            eventually(lambda name=name: _job(kind, name))
+            eventually(partial(_job, kind, name))
             boto3.client("stepfunctions").stop_execution(executionArn=execution)
-            ends.append(eventually(lambda name=name: _ended_job(kind, name), seconds=120))
+            ends.append(eventually(partial(_ended_job, kind, name), seconds=120))
 
     assert [job[f"{kind}JobStatus"] for job in ends] == ["Completed", "Stopped"], ends[0].get("FailureReason")
 
