@@ -7,7 +7,6 @@ Parallel Training. VLDB 2020). So the network is that of a single host, but for 
 
 from __future__ import annotations
 
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +28,8 @@ PROPERTIES = read_properties("torch_hyperparameters.json")
 """The JSON schema of each hyperparameter."""
 
 CHECKPOINT = "checkpoint.pt"
+
+_MEETING = 60.0  # seconds; all hosts are there by then
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,10 +149,9 @@ def _parallel(network: Network, group: Group, first_host: str) -> Iterator[Any]:
     if group.size == 1:
         yield network
         return
-    (port,) = group.broadcast([] if group.rank else [np.array([_free_port(first_host)])])
     distributed.init_process_group(
         "gloo",
-        init_method=f"tcp://{first_host}:{port[0]}",
+        store=_store(group, first_host),
         rank=group.rank,
         world_size=group.size,
         timeout=timedelta(seconds=SILENCE),
@@ -166,10 +166,18 @@ def _parallel(network: Network, group: Group, first_host: str) -> Iterator[Any]:
         distributed.destroy_process_group()
 
 
-def _free_port(host: str) -> int:
-    with socket.create_server((host, 0)) as server:
-        number: int = server.getsockname()[1]
-    return number
+def _store(group: Group, first_host: str) -> Any:  # noqa: ANN401  # see above
+    """Return where the hosts of ``torch.distributed`` find each other: with the first one, at a free port.
+
+    It listens before the others learn the port, so none of them waits where nobody will come.
+    """
+    waiting = timedelta(seconds=_MEETING)
+    if not group.rank:
+        store = distributed.TCPStore(first_host, 0, group.size, True, waiting, wait_for_workers=False)
+        group.broadcast([np.array([store.port])])
+        return store
+    (port,) = group.broadcast([])
+    return distributed.TCPStore(first_host, int(port[0]), group.size, False, waiting)
 
 
 def _same_state(network: Network, optimizer: Any, done: int, group: Group) -> int:  # noqa: ANN401  # see above
