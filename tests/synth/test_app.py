@@ -233,11 +233,14 @@ ACTED_ON = {
     "AWS::SNS::TopicPolicy",
     "AWS::SQS::Queue",
     "AWS::SQS::QueuePolicy",
+    "AWS::SSM::Parameter",
     "AWS::SageMaker::Endpoint",
     "AWS::SageMaker::EndpointConfig",
     "AWS::SageMaker::Model",
+    "AWS::SageMaker::ModelPackageGroup",
     "AWS::StepFunctions::StateMachine",
     "Custom::ClosedSecurityGroup",
+    "Custom::ModelInService",
     "Custom::ResultDatabaseSchema",
 }
 

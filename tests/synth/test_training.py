@@ -259,7 +259,7 @@ def test_what_writes_in_parts_may_take_them_back(stack: cdk.Stack) -> None:
 
     for statement in statements(stack):
         if "s3:PutObject" in statement["Action"] and statement["Action"] != "s3:PutObject":
-            assert statement["Action"] == ["s3:AbortMultipartUpload", "s3:PutObject"]
+            assert "s3:AbortMultipartUpload" in statement["Action"]
     (plan,) = [each for each in statements(stack) if each["Action"] == "s3:PutObject"]
     assert plan["Resource"]["Fn::Join"][1][1] == "/trainings/work/*"
 
