@@ -25,14 +25,14 @@ def resource_of(stack: str, kind: str, part: str) -> str:
 
 def role_of_function(function: str) -> str:
     """Return the name of a function's role."""
-    found = boto3.client("lambda").get_function_configuration(FunctionName=function)
-    return str(found["Role"]).rpartition("/")[2]
+    arn: str = boto3.client("lambda").get_function_configuration(FunctionName=function)["Role"]
+    return arn.rpartition("/")[2]
 
 
 def role_of_state_machine(arn: str) -> str:
     """Return the name of a state machine's role."""
-    found = boto3.client("stepfunctions").describe_state_machine(stateMachineArn=arn)
-    return str(found["roleArn"]).rpartition("/")[2]
+    role: str = boto3.client("stepfunctions").describe_state_machine(stateMachineArn=arn)["roleArn"]
+    return role.rpartition("/")[2]
 
 
 @contextmanager

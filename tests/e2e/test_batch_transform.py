@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from text_classification.logic.transform_requests import short_id
 from sm_client.client import stack_outputs
 from sm_local.state import REGION
 from tests.local_aws import Answer, LocalAws
+from tests.permissions import resource_of, without
 from tests.sagemaker_account import eventually
 from tests.tiny_model import EXAMPLES, train_tiny_model
 
@@ -299,42 +300,6 @@ def hasty(transforms: Transforms, model: tuple[Path, str]) -> Transforms:
     return transforms
 
 
-@contextmanager
-def without(construct: str, action: str) -> Iterator[None]:
-    """Take an action from the policies of a construct's role for a while."""
-    iam, pages = boto3.client("iam"), boto3.client("cloudformation").get_paginator("list_stack_resources")
-    (role,) = [
-        each["PhysicalResourceId"]
-        for page in pages.paginate(StackName="Transforms")
-        for each in page["StackResourceSummaries"]
-        if each["ResourceType"] == "AWS::IAM::Role" and each["LogicalResourceId"].startswith(f"{construct}Role")
-    ]
-    before = {
-        name: iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
-    }
-
-    def left(statement: Mapping[str, Any]) -> list[str]:
-        listed = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
-        return [each for each in listed if each != action]
-
-    changed = {
-        name: {
-            **document,
-            "Statement": [{**each, "Action": kept} for each in document["Statement"] if (kept := left(each))],
-        }
-        for name, document in before.items()
-    }
-    assert changed != before, f"{role} is not allowed {action}"
-    for name, document in changed.items():
-        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
-    try:
-        yield
-    finally:
-        for name, document in before.items():
-            iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
-
-
 @pytest.mark.parametrize(
     ("construct", "action"),
     [
@@ -356,7 +321,7 @@ def without(construct: str, action: str) -> Iterator[None]:
 def test_a_transform_needs_each_permission(hasty: Transforms, construct: str, action: str) -> None:
     name = f"{construct}-{action.replace(':', '-')}"
     hasty.put(f"transform/input/{name}/a.csv", "free money\n")
-    with without(construct, action):
+    with without(resource_of("Transforms", "AWS::IAM::Role", f"{construct}Role"), action):
         view = hasty.ended(hasty.start(input=f"transform/input/{name}/"), "failed")
 
     assert re.search("not authorized|Access ?Denied|(?i:no permission)", view["error"]["detail"]), view
@@ -365,7 +330,7 @@ def test_a_transform_needs_each_permission(hasty: Transforms, construct: str, ac
 def test_a_failure_is_told_with_the_permission_to_publish(hasty: Transforms) -> None:
     sqs, url = boto3.client("sqs"), hasty.outputs["HeardUrl"]
     sqs.purge_queue(QueueUrl=url)
-    with without("TransformStateMachine", "sns:Publish"):
+    with without(resource_of("Transforms", "AWS::IAM::Role", "TransformStateMachineRole"), "sns:Publish"):
         view = hasty.ended(hasty.start(input="transform/input/unheard.csv"), "failed")
 
     assert view["error"]["detail"] == "there is no transform/input/unheard.csv", "the reason must not be lost by that"
@@ -389,7 +354,9 @@ def test_a_transform_that_is_stopped_stops_its_job_with_the_permission_to(hasty:
         return eventually(ended, 90)
 
     assert stopped("abandoned") == "Stopped"
-    with without("TransformStateMachine", "sagemaker:StopTransformJob"):
+    with without(
+        resource_of("Transforms", "AWS::IAM::Role", "TransformStateMachineRole"), "sagemaker:StopTransformJob"
+    ):
         assert stopped("orphaned") == "Completed"
 
 
