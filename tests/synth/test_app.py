@@ -234,7 +234,6 @@ ACTED_ON = {
     "AWS::SSM::Parameter",
     "AWS::SQS::Queue",
     "AWS::SQS::QueuePolicy",
-    "AWS::SSM::Parameter",
     "AWS::SageMaker::Endpoint",
     "AWS::SageMaker::EndpointConfig",
     "AWS::SageMaker::Model",
