@@ -373,21 +373,22 @@ def test_large_jobs_whose_notifications_never_come_end_by_what_is_in_s3(jobs: Jo
         job_ids = submitted_as_file(jobs, "silent.jsonl", [{"texts": [*texts, text]} for text in ("a", POISON, "lost")])
         good, bad, lost = job_ids
         eventually(lambda: _answers(jobs) == before + 3, seconds=60)
-    assert {jobs.client.job(job_id).status for job_id in job_ids} == {"running"}
-    boto3.client("s3").delete_object(
-        Bucket=jobs.outputs["BucketName"],
-        Key=str(table.get_item(Key={"job_id": lost})["Item"]["output_url"]).split("/", 3)[3],
-    )
-    for job_id in job_ids:  # as if they had waited for long
-        table.update_item(
-            Key={"job_id": job_id}, UpdateExpression="SET free_at = :then", ExpressionAttributeValues={":then": 1}
+        eventually(lambda: all("awaits" in table.get_item(Key={"job_id": job_id})["Item"] for job_id in job_ids))
+        assert {jobs.client.job(job_id).status for job_id in job_ids} == {"running"}
+        boto3.client("s3").delete_object(
+            Bucket=jobs.outputs["BucketName"],
+            Key=str(table.get_item(Key={"job_id": lost})["Item"]["output_url"]).split("/", 3)[3],
         )
+        for job_id in job_ids:  # as if they had waited for long
+            table.update_item(
+                Key={"job_id": job_id}, UpdateExpression="SET free_at = :then", ExpressionAttributeValues={":then": 1}
+            )
 
-    boto3.client("lambda").invoke(FunctionName=jobs.outputs["BuryFunctionName"])  # or the schedule does
+        boto3.client("lambda").invoke(FunctionName=jobs.outputs["BuryFunctionName"])  # or the schedule does
 
-    assert labels(jobs, good) == ["good", "spam"] * 100 + ["good"]
-    assert "cannot be classified" in str(ended(jobs, bad, "failed").error)
-    assert "neither an answer nor an error" in str(ended(jobs, lost, "failed").error)
+        assert labels(jobs, good) == ["good", "spam"] * 100 + ["good"]
+        assert "cannot be classified" in str(ended(jobs, bad, "failed").error)
+        assert "neither an answer nor an error" in str(ended(jobs, lost, "failed").error)
 
 
 def test_results_too_large_for_an_answer_are_read_from_their_bucket(jobs: JobsStack) -> None:

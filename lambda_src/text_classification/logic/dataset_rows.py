@@ -78,7 +78,13 @@ class PieceRows:
                 yield number, f"{said}{_hint(line)}" if isinstance(said, str) else said.fields
 
     def _csv(self) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
-        csv.field_size_limit(_CSV_FIELD_CHARACTERS)
+        before = csv.field_size_limit(_CSV_FIELD_CHARACTERS)  # of the whole process
+        try:
+            yield from self._csv_rows()
+        finally:
+            csv.field_size_limit(before)
+
+    def _csv_rows(self) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
         text = _Utf8Lines(lines=stream_lines(self.piece["size"], self.read))
         reader = csv.reader(text, strict=True)
         header: list[str] | None = None

@@ -34,6 +34,8 @@ def _verdict(candidate: Mapping[str, Any], in_service: Mapping[str, Any] | None,
     score = f"macro-F1 {candidate['macro_f1']:.4f} on {candidate['texts']:,} test texts"
     if in_service is None:
         return True, f"{score}; there is no model in service to compare it with"
+    if error := in_service.get("error"):
+        return False, f"{score}; the model in service cannot be measured, so nothing says that it is worse: {error}"
     difference = candidate["macro_f1"] - in_service["macro_f1"]
     compared = f"{score}, the model in service {in_service['macro_f1']:.4f}"
     if margin == 0:

@@ -128,6 +128,16 @@ def test_a_model_is_promoted_when_it_is_better_by_the_margin(
     assert judge(evaluation(candidate, in_service), margin)["promote"] is promote
 
 
+def test_a_model_in_service_that_cannot_be_measured_is_not_taken_for_a_worse_one() -> None:
+    document = evaluation(0.9, 0.0)
+    document["in_service"] |= {"error": "ModuleNotFoundError: No module named 'theirs'", "model_version": None}
+
+    judgement = judge(document, 0.0)
+    assert judgement["promote"] is False
+    assert "cannot be measured" in judgement["reason"]
+    assert "theirs" in judgement["reason"]
+
+
 def test_a_judgement_says_why_and_is_small() -> None:
     judgement = judge(evaluation(0.91, 0.90), 0.02)
 

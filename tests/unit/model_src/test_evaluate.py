@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import subprocess
@@ -86,9 +87,11 @@ def in_service(base: Path, script: str | bytes) -> None:
     if isinstance(script, bytes):
         (directory / "model.tar.gz").write_bytes(script)
         return
-    (directory / "inference.py").write_text(script, encoding="utf-8")
+    content = script.encode()
+    member = tarfile.TarInfo("code/inference.py")
+    member.size = len(content)
     with tarfile.open(directory / "model.tar.gz", "w:gz") as tar:
-        tar.add(directory / "inference.py", "code/inference.py")
+        tar.addfile(member, io.BytesIO(content))
 
 
 def test_the_candidate_is_packaged_and_measured_through_its_own_code(base: Path, tmp_path: Path) -> None:
