@@ -35,7 +35,7 @@ model: setup ## Train the demo's model into .build/model, unless it is there
 
 .PHONY: test
 test: check bundles model ## Run every check and every test
-	$(VENV)/python -m pytest --numprocesses 2 --dist loadgroup
+	$(VENV)/python -m pytest --numprocesses 2 --no-loadscope-reorder
 
 .PHONY: test-torch
 test-torch: .venv-torch/.synced ## Test the PyTorch model, in an environment of its own; TORCH_INDEX_URL=… for its CPU build

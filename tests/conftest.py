@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from xdist.remote import Producer  # type: ignore[import-untyped]
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-_GATES = Path(__file__).parent / "gates"
+_GATES = "tests/gates/"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one process, as they share what they have deployed, and those of all gates."""
-    for item in items:
-        name = "gates" if item.path.is_relative_to(_GATES) else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(name))
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]
+    """Keeps the tests of a file in one process, as they share what they have deployed, and those of all gates."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = nodeid.partition("::")[0]
+        return _GATES if file.startswith(_GATES) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    """Return what shares the tests out."""
+    return ByFile(config, log)

@@ -95,9 +95,7 @@ class PromotedModel(Construct):
 
         self.initial = initial
         self.artifacts = artifacts
-        self.name_prefix: str = Names.unique_resource_name(
-            self, max_length=NAME_CHARACTERS, separator="-", allowed_special_characters="-"
-        ).strip("-")
+        self.name_prefix: str = unique_name(self, NAME_CHARACTERS)
         self.parameter: ssm.StringParameter = ssm.StringParameter(
             self,
             "Parameter",
@@ -186,6 +184,12 @@ class _Definitions:
         return hashlib.sha256("".join(endpoint.definition for endpoint in self._endpoints).encode()).hexdigest()
 
 
+def unique_name(scope: Construct, characters: int) -> str:
+    """Return a name as SageMaker takes it, in lower case: ARNs have names so."""
+    name = Names.unique_resource_name(scope, max_length=characters, separator="-", allowed_special_characters="-")
+    return name.strip("-").lower()
+
+
 def allow_removal(function: lambda_.IFunction, name_prefix: str) -> None:
     """Allow to delete the models and configurations whose names begin so, and to find them."""
     stack = Stack.of(function)
@@ -202,11 +206,11 @@ def allow_removal(function: lambda_.IFunction, name_prefix: str) -> None:
 
 
 def named(stack: Stack, kind: str, name_prefix: str) -> str:
-    """Return the ARN of all that SageMaker has of a kind whose names begin so. ARNs are in lower case."""
+    """Return the ARN of all that SageMaker has of a kind whose names begin so."""
     return stack.format_arn(
         service="sagemaker",
         resource=kind,
-        resource_name=f"{name_prefix.lower()}-*",
+        resource_name=f"{name_prefix}-*",
         arn_format=ArnFormat.SLASH_RESOURCE_NAME,
     )
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from aws_cdk import ArnFormat, Duration, Names, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
@@ -27,7 +27,7 @@ from sm_constructs.endpoint import Endpoint, instances
 from sm_constructs.lambda_platform import LambdaPlatform
 from sm_constructs.storage import ArtifactStore
 from sm_constructs.training.jobs import JobSettings
-from sm_constructs.training.promoted_model import NAME_CHARACTERS, PromotedModel, named
+from sm_constructs.training.promoted_model import NAME_CHARACTERS, PromotedModel, named, unique_name
 from sm_constructs.training.promotion import ModelPromotion, endpoint_problems
 from sm_constructs.training.role import job_role
 from sm_constructs.training.script import TrainingScript
@@ -185,9 +185,7 @@ class TrainingWorkflow(Construct):
         problems.raise_for(self)
 
         self.artifacts = artifacts
-        self._job_prefix = Names.unique_resource_name(
-            self, max_length=NAME_CHARACTERS, separator="-", allowed_special_characters="-"
-        ).strip("-")
+        self._job_prefix = unique_name(self, NAME_CHARACTERS)
         self._encryption_key = encryption_key
         self.rules: str = json.dumps(
             {
@@ -245,9 +243,7 @@ class TrainingWorkflow(Construct):
             subnet_ids=subnet_ids,
             security_groups=security_groups,
         )
-        self.model_package_group_name: str = Names.unique_resource_name(
-            self, max_length=63, separator="-", allowed_special_characters="-"
-        ).strip("-")
+        self.model_package_group_name: str = unique_name(self, 63)
         sagemaker.CfnModelPackageGroup(
             self,
             "Models",
@@ -398,7 +394,7 @@ class TrainingWorkflow(Construct):
         ]
         allow(machine, ["events:DescribeRule", "events:PutRule", "events:PutTargets"], rules)
         group, versions = (
-            stack.format_arn(service="sagemaker", resource=kind, resource_name=name.lower())
+            stack.format_arn(service="sagemaker", resource=kind, resource_name=name)
             for kind, name in (
                 ("model-package-group", self.model_package_group_name),
                 ("model-package", f"{self.model_package_group_name}/*"),

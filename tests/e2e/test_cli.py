@@ -65,7 +65,7 @@ def test_the_second_demo_uses_what_is_there(project: Project, demo: subprocess.C
     server = process.find_server(project.state)
     again = _run(project, "sm_local.demo")
     assert again.returncode == 0, again.stderr
-    assert "Training" not in _output(again)
+    assert "Training one model" not in _output(again)
     assert "Bootstrapping" not in _output(again)
     assert "(no changes)" in _output(again)
     assert process.find_server(project.state) == server

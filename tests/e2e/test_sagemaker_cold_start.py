@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import boto3
 import psutil
 import pytest
+from manifest import write_manifest
 
 from sm_client.client import stack_outputs
 from tests.local_aws import Answer, LocalAws, Stack, running_local_aws
@@ -21,7 +22,7 @@ SCALE = 60
 # The first start is the deployment's; later ones are slow.
 SLOW_LATER = """
 import pathlib, time
-_started = pathlib.Path(__file__).with_name("started")
+_started = pathlib.Path(__file__).parents[2] / "started"
 if _started.exists():
     time.sleep(15)
 _started.touch()
@@ -35,6 +36,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Loc
     version = train_tiny_model(model)
     inference = model / "code" / "inference.py"
     inference.write_text(inference.read_text() + SLOW_LATER)
+    write_manifest(model)
     with running_local_aws(tmp_path_factory.mktemp("fast-local-aws"), time_scale=SCALE) as aws:
         deployment = aws.deploy(model)
         assert deployment.returncode == 0, deployment.stdout

@@ -70,7 +70,7 @@ def test_a_model_that_is_not_better_is_not_promoted(trainings: TrainingStack, re
 
     training = train(trainings, reviews, hyperparameters={**SMALL, "max_features": 20}, margin=0.01)
 
-    assert (training.status, training.outcome) == ("succeeded", "not_promoted"), training
+    assert (training.status, training.outcome) == ("succeeded", "not_promoted"), (training.reason, training.in_service)
     assert "macro-F1" in (training.reason or "")
     assert trainings.version() == before
     package = boto3.client("sagemaker").describe_model_package(ModelPackageName=training.model_package_arn)
