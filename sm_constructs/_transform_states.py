@@ -17,9 +17,18 @@ _PASSING = [
     "Lambda.AWSLambdaException",
     "Lambda.SdkClientException",
     "Lambda.TooManyRequestsException",
+    "Lambda.ClientExecutionTimeoutException",
+    "Sandbox.Timedout",
     "TimedOutError",
     "UnavailableError",
 ]
+
+_WITHOUT_WORDS = {
+    "error": "TransformError",
+    "cause": "{% 'it failed, and nobody could say why: ' & $string($jobError) %}",
+    "subject": "Batch transform failed",
+    "message": "{% $states.context.Execution.Name & ' failed, and nobody could say why: ' & $string($jobError) %}",
+}
 
 _LIMITS = [
     "SageMaker.ResourceLimitExceeded",
@@ -136,7 +145,7 @@ class TransformStates:
                         assign={"failure": "{% $states.result.Payload %}"},
                         following="Tell",
                     ),
-                    "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "FailedWithoutWords"}],
+                    "Catch": [{"ErrorEquals": ["States.ALL"], "Assign": {"failure": _WITHOUT_WORDS}, "Next": "Tell"}],
                 },
                 "Tell": {
                     "Type": "Task",
@@ -151,11 +160,6 @@ class TransformStates:
                     "Next": "Failed",
                 },
                 "Failed": {"Type": "Fail", "Error": "{% $failure.error %}", "Cause": "{% $failure.cause %}"},
-                "FailedWithoutWords": {
-                    "Type": "Fail",
-                    "Error": "TransformError",
-                    "Cause": "{% 'it failed, and nobody could say why: ' & $string($jobError) %}",
-                },
             },
         }
 

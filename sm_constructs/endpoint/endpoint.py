@@ -67,6 +67,7 @@ class Endpoint(EndpointBase):
         log_group_name: Where SageMaker writes the containers' output.
         model: The model; None where each variant has its own, or there are inference components.
         execution_role: The role for inference components; None where there are models.
+        encryption_key: The key for the instances' storage volumes, or None.
 
     Raises:
         InvalidPropsError: Anything that is wrong with the arguments, all at once.
@@ -120,6 +121,7 @@ class Endpoint(EndpointBase):
         problems.raise_for(self)
 
         self.model = model
+        self.encryption_key = encryption_key
         self.variants: tuple[Variant, ...] = tuple(plan.variants)
         self.execution_role = execution_role or (self._make_role() if hosts_components else None)
         self._config = self._define_config(plan, encryption_key)

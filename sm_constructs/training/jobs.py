@@ -17,6 +17,9 @@ from sm_constructs.training.script import TrainingScript
 
 _CODE = "/opt/ml/input/data/code"
 _PROCESSING = "/opt/ml/processing"
+_LONGEST_PROCESSING = (
+    777_600  # seconds: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProcessingStoppingCondition.html
+)
 # The archive of the script is unpacked beside the data: a job that is cut off from the network can do that too.
 _EVALUATE = (
     "mkdir -p /tmp/code && tar -xzf /opt/ml/processing/input/code/* -C /tmp/code && exec python3 /tmp/code/evaluate.py"
@@ -42,8 +45,9 @@ class JobSettings:
         keep_alive: How long instances are kept for the next job. None: they are not.
         network_isolation: Whether the containers are cut off from every network.
         inter_container_encryption: Whether instances of a job talk encrypted.
-        encryption_key_arn: Encrypts volumes and outputs. None: keys that AWS manages.
-        volume_key_arn: Encrypts volumes. None: keys that AWS manages.
+        output_key_arn: Encrypts what jobs write. None: the bucket's own encryption.
+        volume_key_arn: Encrypts the volumes of training. None: keys that AWS manages.
+        evaluation_volume_key_arn: Encrypts those of evaluation. None: keys that AWS manages.
         vpc_config: Where the containers run. None: in SageMaker's network.
         tags: Of the jobs.
     """
@@ -62,8 +66,9 @@ class JobSettings:
     keep_alive: Duration | None
     network_isolation: bool
     inter_container_encryption: bool
-    encryption_key_arn: str | None
+    output_key_arn: str | None
     volume_key_arn: str | None
+    evaluation_volume_key_arn: str | None
     vpc_config: Mapping[str, Sequence[str]] | None
     tags: Mapping[str, str]
 
@@ -97,7 +102,7 @@ class JobSettings:
             ],
             "OutputDataConfig": {
                 "S3OutputPath": jsonata(f"{prefix} & 'jobs'"),
-                **({"KmsKeyId": self.encryption_key_arn} if self.encryption_key_arn else {}),
+                **({"KmsKeyId": self.output_key_arn} if self.output_key_arn else {}),
             },
             "CheckpointConfig": {"S3Uri": jsonata(f"{prefix} & 'checkpoints/' & {name}")},
             "ResourceConfig": {
@@ -142,7 +147,7 @@ class JobSettings:
                 _input("test", jsonata(f"{prefix} & 'test/'")),
             ],
             "ProcessingOutputConfig": {
-                **({"KmsKeyId": self.encryption_key_arn} if self.encryption_key_arn else {}),
+                **({"KmsKeyId": self.output_key_arn} if self.output_key_arn else {}),
                 "Outputs": [
                     _output("model", jsonata(f"'s3://{self.bucket}/models/' & $plan.training_id")),
                     _output("evaluation", jsonata(f"{prefix} & 'evaluation'")),
@@ -153,7 +158,7 @@ class JobSettings:
                     "InstanceCount": 1,
                     "InstanceType": self.evaluation_instance_type,
                     "VolumeSizeInGB": self.volume_size_gb,
-                    **({"VolumeKmsKeyId": self.volume_key_arn} if self.volume_key_arn else {}),
+                    **({"VolumeKmsKeyId": key} if (key := self.evaluation_volume_key_arn) else {}),
                 }
             },
             "NetworkConfig": {
@@ -161,7 +166,7 @@ class JobSettings:
                 "EnableInterContainerTrafficEncryption": self.inter_container_encryption,
                 **({"VpcConfig": self.vpc_config} if self.vpc_config else {}),
             },
-            "StoppingCondition": {"MaxRuntimeInSeconds": self.max_runtime.to_seconds()},
+            "StoppingCondition": {"MaxRuntimeInSeconds": min(self.max_runtime.to_seconds(), _LONGEST_PROCESSING)},
             "RoleArn": self.role_arn,
             "Tags": self._tags(),
         }

@@ -33,7 +33,16 @@ from sm_constructs.training.promoted_model import PromotedModel, allow_removal, 
 
 _TIMEOUT = Duration.minutes(1)
 # An endpoint takes one change at a time, and says so as a validation error.
-_BUSY_ENDPOINT = retry(attempts=8, interval=15, longest=300)
+_BUSY_ENDPOINT = retry(attempts=40, interval=15, longest=300)
+
+
+NOT_REMEMBERED = "ModelNotRemembered"
+_NOT_REMEMBERED = (
+    f"{{'Error': '{NOT_REMEMBERED}', "
+    f"'Cause': '{NOT_REMEMBERED}: the model is in service, but that could not be written to '"
+    " & $plan.remember.Name & ', so that the next deployment would take it out: start the promotion again. ' & "
+    "$states.errorOutput.Cause}"
+)
 
 
 class ModelPromotion(Construct):
@@ -228,6 +237,13 @@ class ModelPromotion(Construct):
             # The model is in service: what fails from here on takes nothing back.
             "RememberModel": {
                 **task("aws-sdk:ssm:putParameter", jsonata("$plan.remember"), Retry=retry(attempts=8)),
+                "Catch": [
+                    {
+                        "ErrorEquals": ["States.ALL"],
+                        "Assign": {"failure": jsonata(_NOT_REMEMBERED)},
+                        "Next": "NotPromoted",
+                    }
+                ],
                 "Next": "DeleteOldModels",
             },
             "DeleteOldModels": {
@@ -275,6 +291,10 @@ class ModelPromotion(Construct):
             StringEquals={"iam:PassedToService": "sagemaker.amazonaws.com"},
         )
         allow(machine, ["ssm:PutParameter"], [self._promoted.parameter.parameter_arn])
+        if key := self._endpoint.encryption_key:
+            # SageMaker encrypts the new instances' volumes in the name of who updates the endpoint.
+            allow(machine, ["kms:CreateGrant"], [key.key_arn], Bool={"kms:GrantIsForAWSResource": "true"})
+            allow(machine, ["kms:DescribeKey"], [key.key_arn])
 
 
 @jsii.implements(IStableStringProducer)

@@ -11,6 +11,7 @@ from aws_cdk import aws_lambda as lambda_
 
 from sm_constructs._states import State, catch, invoke, jsonata, passing_lambda_errors, retry, task
 from sm_constructs.training.jobs import JobSettings
+from sm_constructs.training.promotion import NOT_REMEMBERED
 
 _EXPLAIN = "ExplainFailure"
 STATES_AFTER_FAILURES = (_EXPLAIN, "HasPackage", "RejectHalfMade", "AnnounceFailure", "Failed")
@@ -18,11 +19,13 @@ STATES_AFTER_FAILURES = (_EXPLAIN, "HasPackage", "RejectHalfMade", "AnnounceFail
 
 # A quota that is reached, or throttling; a request that is wrong has the same name, so it ends soon.
 _SAGEMAKER_ERRORS = [
+    "SageMaker.ResourceLimitExceeded",
+    "SageMaker.ResourceLimitExceededException",
     "SageMaker.AmazonSageMakerException",
     "SageMaker.SageMakerException",
     "SageMaker.ThrottlingException",
 ]
-_CREATION = retry(_SAGEMAKER_ERRORS, attempts=4, interval=20, longest=300)
+_CREATION = retry(_SAGEMAKER_ERRORS, attempts=6, interval=60, longest=900)
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModelPackage.html
 _CONTENT_TYPES = ["application/json", "application/jsonlines", "text/csv"]
 
@@ -95,18 +98,33 @@ class Workflow:
                             **invoke(
                                 self.functions["check_part"],
                                 {"part": jsonata("$states.input.part"), "plan": jsonata("$states.input.plan")},
+                                Output={},
                                 Retry=retry(),
                             ),
+                            # The map itself would only say that there are failures.
+                            "Catch": [
+                                {
+                                    "ErrorEquals": ["States.ALL"],
+                                    "Output": {"problem": jsonata("$states.errorOutput.Cause")},
+                                    "Next": "PartFailed",
+                                }
+                            ],
                             "End": True,
-                        }
+                        },
+                        "PartFailed": {"Type": "Pass", "End": True},
                     },
                 },
+                "Assign": {"part_problems": jsonata("[$states.result.problem]")},
                 "Output": {},
                 "Catch": catch("CheckParts", _EXPLAIN),
                 "Next": "CombineParts",
             },
             "CombineParts": self._call(
-                "combine", {"plan": plan}, state="CombineParts", then="Trials", assign="dataset"
+                "combine",
+                {"plan": plan, "problems": jsonata("$part_problems")},
+                state="CombineParts",
+                then="Trials",
+                assign="dataset",
             ),
         }
 
@@ -170,14 +188,29 @@ class Workflow:
             },
             "JudgeModel": self._call(
                 "judge",
-                {"plan": jsonata("$plan"), "evaluation": jsonata("$plan.prefix & 'evaluation/evaluation.json'")},
+                {
+                    "plan": jsonata("$plan"),
+                    "evaluation": jsonata("$plan.prefix & 'evaluation/evaluation.json'"),
+                    "facts": {
+                        "training_job": jsonata("$selection.best.name"),
+                        "dataset_hash": jsonata("$dataset.dataset_hash"),
+                        "code_hash": self.code_hash,
+                        "model_card": jsonata(
+                            f"'s3://{self.jobs.bucket}/' & $plan.prefix & 'evaluation/model-card.json'"
+                        ),
+                    },
+                    "hyperparameters": jsonata("$selection.best.hyperparameters"),
+                },
                 state="JudgeModel",
                 then="RegisterModel",
                 assign="judgement",
             ),
             "RegisterModel": {
                 **self._task("aws-sdk:sagemaker:createModelPackage", self._model_package()),
-                "Assign": {"package_arn": jsonata("$states.result.ModelPackageArn")},
+                "Assign": {
+                    "package_arn": jsonata("$states.result.ModelPackageArn"),
+                    "verdict": jsonata("$judgement.reason"),
+                },
                 "Output": {},
                 "Retry": retry(),
                 "Catch": catch("RegisterModel", _EXPLAIN),
@@ -218,8 +251,8 @@ class Workflow:
                 "Catch": [
                     {
                         "ErrorEquals": ["States.Timeout"],
-                        "Assign": {"approved": False},
-                        "Next": "IsApproved",
+                        "Assign": {"verdict": jsonata("$verdict & '; nobody approved it in time'")},
+                        "Next": "RejectModel",
                     },
                     *catch("AskForApproval", _EXPLAIN),
                 ],
@@ -228,6 +261,7 @@ class Workflow:
             "IsApproved": {
                 "Type": "Choice",
                 "Choices": [{"Condition": jsonata("$approved"), "Next": "ApproveModel"}],
+                "Assign": {"verdict": jsonata("$verdict & '; it was not approved'")},  # by default
                 "Default": "RejectModel",
             },
             "ApproveModel": {**self._set_status("Approved", "ApproveModel"), "Next": "PromoteModel"},
@@ -257,7 +291,7 @@ class Workflow:
 
     def _ends(self) -> State:
         result = (
-            "{'training_id': $training_id, 'outcome': $outcome, 'reason': $judgement.reason, "
+            "{'training_id': $training_id, 'outcome': $outcome, 'reason': $verdict, "
             "'model_version': $judgement.model_version, "
             f"'model_data': {self._model_data()}, 'model_package_arn': $package_arn, "
             "'metrics': $judgement.candidate, 'in_service': $judgement.in_service, 'dataset': $dataset, "
@@ -281,7 +315,7 @@ class Workflow:
                         "Message": {
                             "training_id": jsonata("$training_id"),
                             "event": jsonata("$outcome"),
-                            "reason": jsonata("$judgement.reason"),
+                            "reason": jsonata("$verdict"),
                             "model_version": jsonata("$judgement.model_version"),
                             "model_package_arn": jsonata("$package_arn"),
                         },
@@ -324,7 +358,15 @@ class Workflow:
             },
             "HasPackage": {
                 "Type": "Choice",
-                "Choices": [{"Condition": jsonata("$package_arn != ''"), "Next": "RejectHalfMade"}],
+                "Choices": [
+                    {
+                        # A model that is in service all the same is not rejected.
+                        "Condition": jsonata(
+                            f"$package_arn != '' and $not($contains($explanation.cause, '{NOT_REMEMBERED}'))"
+                        ),
+                        "Next": "RejectHalfMade",
+                    }
+                ],
                 "Default": "AnnounceFailure",
             },
             "RejectHalfMade": {
@@ -365,22 +407,6 @@ class Workflow:
     def _model_package(self) -> State:
         report = f"'s3://{self.jobs.bucket}/' & $plan.prefix & 'evaluation/"
         status = "$judgement.promote ? ($plan.approval ? 'PendingManualApproval' : 'Approved') : 'Rejected'"
-        facts = {
-            "training_id": "$training_id",
-            "training_job": "$selection.best.name",
-            "model_version": "$judgement.model_version",
-            "dataset": "$plan.dataset",
-            "dataset_hash": "$dataset.dataset_hash",
-            "code_hash": f"'{self.code_hash}'",
-            "accuracy": "$string($judgement.candidate.accuracy)",
-            "macro_f1": "$string($judgement.candidate.macro_f1)",
-            "model_card": f"{report}model-card.json'",
-        }
-        listed = ", ".join(f"'{name}': {value}" for name, value in facts.items())
-        chosen = (
-            "$merge($append([{}], $each($selection.best.hyperparameters, "
-            "function($v, $k) { {'hyperparameter:' & $k: $v} })))"
-        )
         return {
             "ModelPackageGroupName": self.package_group,
             "ModelPackageDescription": jsonata("$substring($judgement.reason, 0, 1024)"),
@@ -401,7 +427,9 @@ class Workflow:
                     "Statistics": {"ContentType": "application/json", "S3Uri": jsonata(f"{report}metrics.json'")}
                 }
             },
-            "CustomerMetadataProperties": jsonata(f"$merge([{{{listed}}}, {chosen}])"),
+            "CustomerMetadataProperties": jsonata("$judgement.properties"),
+            # The same version, should the answer be lost on its way.
+            "ClientToken": jsonata("$plan.promotion"),
             "Domain": "NATURAL_LANGUAGE_PROCESSING",
             "Task": "CLASSIFICATION",
         }

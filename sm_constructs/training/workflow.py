@@ -84,8 +84,8 @@ class TrainingWorkflow(Construct):
         approval: Whether somebody has to approve, where an execution does not say. When omitted: nobody.
         approval_timeout: How long an approval is waited for, up to a year; then the model is rejected. When omitted: 7
             days.
-        start_on_upload: Whether an object that lands under ``datasets/incoming/`` starts an execution. When omitted: it
-            does not.
+        start_on_upload: Whether a ``*.jsonl`` or ``*.csv`` that lands under ``datasets/incoming/`` starts an
+            execution. When omitted: it does not.
         schedule: When executions start by themselves, with ``schedule_input``. When omitted: they do not.
         schedule_input: What they start with.
         poll_interval: How often the endpoint is looked at while it moves. When omitted: 15 seconds.
@@ -95,8 +95,8 @@ class TrainingWorkflow(Construct):
             are kept. A group with versions in it cannot be deleted.
         vpc: The VPC that functions and containers run in, in its private subnets. When omitted: the networks of AWS's
             services.
-        encryption_key: The KMS key for volumes, outputs, topic, environment variables and logs. When omitted: keys that
-            AWS manages.
+        encryption_key: The KMS key for volumes, topic, environment variables and logs; what jobs write has the key of
+            ``artifacts``. When omitted: keys that AWS manages.
         lambda_platform: Python version and architecture of the functions. When omitted: Python 3.13 on arm64.
 
     Attributes:
@@ -230,7 +230,7 @@ class TrainingWorkflow(Construct):
         )
         security_groups = [ec2.SecurityGroup(self, "SecurityGroup", vpc=vpc)] if vpc else []
         for group in security_groups:
-            group.add_ingress_rule(group, ec2.Port.all_tcp(), "instances of the same job")
+            group.add_ingress_rule(group, ec2.Port.all_traffic(), "instances of the same job")
         subnet_ids = vpc.select_subnets().subnet_ids if vpc else []
         code = script.asset(self)
         self.role: iam.Role = job_role(
@@ -251,6 +251,8 @@ class TrainingWorkflow(Construct):
             model_package_group_description=f"Models that {self.node.path} has trained",
         ).apply_removal_policy(removal_policy)
         key_arn = encryption_key.key_arn if encryption_key else None
+        # What a job writes is read by who may read the bucket, so it has the bucket's key.
+        output_key = artifacts.encryption_key
         jobs = JobSettings(
             script=script,
             image=script.framework.image.uri(self),
@@ -266,8 +268,9 @@ class TrainingWorkflow(Construct):
             keep_alive=keep_alive,
             network_isolation=network_isolation,
             inter_container_encryption=inter_container_encryption,
-            encryption_key_arn=key_arn,
+            output_key_arn=output_key.key_arn if output_key else None,
             volume_key_arn=None if instances.has_local_storage(instance_type) else key_arn,
+            evaluation_volume_key_arn=None if instances.has_local_storage(evaluation_instance_type) else key_arn,
             vpc_config={
                 "SecurityGroupIds": [group.security_group_id for group in security_groups],
                 "Subnets": subnet_ids,
@@ -446,7 +449,12 @@ class TrainingWorkflow(Construct):
                     detail_type=["Object Created"],
                     detail={
                         "bucket": {"name": [incoming.bucket.bucket_name]},
-                        "object": {"key": events.Match.prefix(incoming.prefix)},
+                        "object": {
+                            "key": events.Match.any_of(
+                                events.Match.wildcard(f"{incoming.prefix}*.jsonl"),
+                                events.Match.wildcard(f"{incoming.prefix}*.csv"),
+                            )
+                        },
                     },
                 ),
                 targets=[

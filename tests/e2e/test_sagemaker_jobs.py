@@ -80,8 +80,8 @@ def account(session: boto3.Session) -> Jobs:
 
 def test_a_state_machine_trains_the_librarys_own_model(account: Jobs) -> None:
     sources = ROOT / "model_src"
-    files = [*sources.rglob("*.py"), *sources.glob("*.json")]
-    code = {path.relative_to(sources).as_posix(): path.read_text() for path in files}
+    paths = [*sources.rglob("*.py"), *sources.glob("*.json")]
+    code = {path.relative_to(sources).as_posix(): path.read_text() for path in paths}
     request = account.training(code)
     rows = [json.dumps({"text": text, "label": label}) for text, label in EXAMPLES]
     data = account.put(f"{request['TrainingJobName']}/train/shard-00000.jsonl", "\n".join(rows)).rpartition("/")[0]

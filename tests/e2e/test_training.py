@@ -83,12 +83,15 @@ def test_broken_rows_are_refused_by_their_numbers(trainings: TrainingStack) -> N
     rows[40] = {"text": "  ", "label": "spam"}
     trainings.put("datasets/broken/rows.jsonl", rows)
 
-    training = train(trainings, "datasets/broken/")
+    with trainings.messages() as messages:
+        training = train(trainings, "datasets/broken/")
+        told = messages.next("failed", training.training_id)
 
     assert (training.status, training.state) == ("failed", "CombineParts"), training
     assert training.error is not None
     for words in ("datasets/broken/rows.jsonl", "7", "41"):
         assert words in training.error.detail
+    assert (told["state"], told["cause"]) == ("CombineParts", training.error.detail)
     assert boto3.client("sagemaker").list_training_jobs(NameContains=training.training_id)["TrainingJobSummaries"] == []
 
 
@@ -142,26 +145,26 @@ def test_corrected_labels_are_trained_on(trainings: TrainingStack, reviews: str)
 
 
 def test_somebody_has_to_approve_where_that_is_asked_for(trainings: TrainingStack, reviews: str) -> None:
-    trainings.run("Promotion", {"rollback": True})  # so that there is something better
-    in_service = trainings.version()
+    trainings.start_over()  # so that there is something better
+    in_service, client, sagemaker = trainings.version(), trainings.client, boto3.client("sagemaker")
+    outcomes = {}
     with trainings.messages() as messages:
-        training = trainings.client.train(
-            reviews, hyperparameters=SMALL, approval=True, margin=0.0, feedback=False, seed=5
-        )
-        message = messages.next("approval_requested", training.training_id)
-        package_arn = message["model_package_arn"]
-        package = boto3.client("sagemaker").describe_model_package(ModelPackageName=package_arn)
-        assert package["ModelApprovalStatus"] == "PendingManualApproval"
-        boto3.client("stepfunctions").send_task_success(
-            taskToken=message["task_token"], output=json.dumps({"approved": False})
-        )
-        *_, ended = trainings.client.watch_training(training, timeout_s=120)
-        assert messages.next("rejected", training.training_id)["model_package_arn"] == package_arn
+        for approved in (False, True):
+            training = client.train(reviews, hyperparameters=SMALL, approval=True, margin=0.0, feedback=False)
+            asked = messages.next("approval_requested", training.training_id)
+            waiting = sagemaker.describe_model_package(ModelPackageName=asked["model_package_arn"])
+            assert waiting["ModelApprovalStatus"] == "PendingManualApproval"
+            boto3.client("stepfunctions").send_task_success(
+                taskToken=asked["task_token"], output=json.dumps({"approved": approved})
+            )
+            *_, ended = client.watch_training(training, timeout_s=120)
+            told = messages.next(ended.outcome or "", training.training_id)
+            package = sagemaker.describe_model_package(ModelPackageName=told["model_package_arn"])
+            outcomes[approved] = (ended.outcome, package["ModelApprovalStatus"], trainings.version())
+            assert ("not approved" in (ended.reason or "")) is not approved
 
-    assert (ended.status, ended.outcome) == ("succeeded", "rejected"), ended
-    assert trainings.version() == in_service
-    package = boto3.client("sagemaker").describe_model_package(ModelPackageName=package_arn)
-    assert package["ModelApprovalStatus"] == "Rejected"
+    assert outcomes[False] == ("rejected", "Rejected", in_service)
+    assert outcomes[True] == ("promoted", "Approved", ended.model_version)
 
 
 def test_an_upload_starts_a_training(trainings: TrainingStack) -> None:

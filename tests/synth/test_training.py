@@ -37,7 +37,9 @@ MODEL = DOCS / "examples/model"
 
 
 def trained(stack: cdk.Stack, **arguments: Any) -> TrainingWorkflow:
-    artifacts = ArtifactStore(stack, "Artifacts")
+    artifacts = arguments.pop("artifacts", None) or ArtifactStore(
+        stack, "Artifacts", encryption_key=arguments.get("encryption_key")
+    )
     promoted = PromotedModel(stack, "Promoted", initial=ModelData.from_directory(MODEL), artifacts=artifacts)
     model = Model(stack, "Model", data=promoted.data, framework=arguments.pop("framework", Framework.scikit_learn()))
     endpoint = Endpoint(
@@ -46,6 +48,7 @@ def trained(stack: cdk.Stack, **arguments: Any) -> TrainingWorkflow:
         model=model,
         variant=arguments.pop("variant", RealTime(instance_type="ml.m5.large", instance_count=2)),
         deployment=arguments.pop("deployment", None),
+        encryption_key=arguments.pop("endpoint_key", None),
     )
     return TrainingWorkflow(
         stack, "Training", artifacts=artifacts, promoted_model=promoted, endpoint=endpoint, **arguments
@@ -132,6 +135,32 @@ def test_what_jobs_run_on_is_what_was_asked_for(stack: cdk.Stack) -> None:
     assert cluster == {"InstanceCount": 1, "InstanceType": "ml.c5.large", "VolumeSizeInGB": 50, **key}
 
 
+def test_what_jobs_write_has_the_key_of_the_bucket_and_evaluation_ends_within_nine_days(stack: cdk.Stack) -> None:
+    artifacts = ArtifactStore(stack, "Store")
+    trained(
+        stack,
+        artifacts=artifacts,
+        encryption_key=kms.Key(stack, "Key"),
+        evaluation_instance_type="ml.g5.xlarge",
+        max_runtime=cdk.Duration.days(20),
+    )
+
+    assert "KmsKeyId" not in training_job(stack)["OutputDataConfig"]
+    job = evaluation_job(stack)
+    assert "KmsKeyId" not in job["ProcessingOutputConfig"]
+    assert "VolumeKmsKeyId" not in job["ProcessingResources"]["ClusterConfig"]  # its storage encrypts itself
+    assert "VolumeKmsKeyId" in training_job(stack)["ResourceConfig"]
+    assert job["StoppingCondition"] == {"MaxRuntimeInSeconds": 9 * 86_400}
+
+
+def test_an_endpoint_with_a_key_of_its_own_is_updated_with_a_grant(stack: cdk.Stack) -> None:
+    trained(stack, endpoint_key=kms.Key(stack, "VolumeKey"))
+
+    (granting,) = [each for each in statements(stack) if each["Action"] == "kms:CreateGrant"]
+    assert granting["Condition"] == {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+    assert granting["Resource"]["Fn::GetAtt"][0].startswith("VolumeKey")
+
+
 def test_warm_pools_are_kept_as_long_as_asked_for(stack: cdk.Stack) -> None:
     trained(stack, keep_alive=cdk.Duration.minutes(20))
 
@@ -187,9 +216,9 @@ def test_whatever_calls_a_service_is_repeated_with_jitter_and_has_a_catch(stack:
         if state["Type"] == "Task":
             assert all(each["JitterStrategy"] == "FULL" for each in state["Retry"]), name
             assert all(each["MaxAttempts"] > 0 for each in state["Retry"]), name
-    # A part's failure is its map's; what has no catch made nothing yet, or nothing that may be taken back.
+    # What has no catch has made nothing yet.
     unguarded = {name for name, state in states if state["Type"] in ("Task", "Map") and "Catch" not in state}
-    assert unguarded == ({"PlanPromotion", "RememberModel"} if promotion else {"CheckPart"})
+    assert unguarded == ({"PlanPromotion"} if promotion else set())
 
 
 def test_every_failure_ends_in_one_place(stack: cdk.Stack) -> None:
@@ -344,7 +373,7 @@ def test_uploads_and_schedules_start_executions(stack: cdk.Stack) -> None:
 
     rules = {str(each["Properties"].get("ScheduleExpression")): each for each in all_of(stack, "AWS::Events::Rule")}
     assert rules["None"]["Properties"]["EventPattern"]["detail"]["object"] == {
-        "key": [{"prefix": "datasets/incoming/"}]
+        "key": [{"wildcard": "datasets/incoming/*.jsonl"}, {"wildcard": "datasets/incoming/*.csv"}]
     }
     (target,) = rules["rate(7 days)"]["Properties"]["Targets"]
     assert json.loads(target["Input"]) == {"dataset": "datasets/reviews/"}

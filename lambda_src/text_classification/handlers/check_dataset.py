@@ -10,12 +10,17 @@ from text_classification.handlers.telemetry import logger, tracer
 from text_classification.handlers.training_gateways import datasets
 from text_classification.logic import dataset_check
 from text_classification.logic.dataset_combination import Combination
+from text_classification.logic.failures import explain
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 tracer.patch(["botocore"])
 _datasets = datasets(os.environ)
+
+
+class PartsFailedError(Exception):
+    """Parts of a data set could not be checked, which says nothing about the data set."""
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -40,15 +45,18 @@ def combine(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]
     """Write the report, and the training data split and sharded. May be repeated.
 
     Args:
-        event: ``{"plan": …}``.
+        event: ``{"plan": …, "problems": […]}``, the causes of parts that could not be checked.
 
     Returns:
         How many ``rows`` there are, for ``train``, ``validation`` and ``test``, and for each of the ``labels``; how
         many ``duplicates`` and ``conflicts`` were left out; the ``dataset_hash`` and the key of the ``report``.
 
     Raises:
+        PartsFailedError: Parts could not be checked.
         DatasetError: It cannot be trained with; the message says why, with the first rows, and where the report is.
     """
+    if problems := event.get("problems"):
+        raise PartsFailedError(f"{len(problems)} parts could not be checked: {explain(None, problems[0]).cause}")
     combined = Combination(plan=event["plan"], datasets=_datasets).run()
     logger.info("combined", rows=combined["rows"], labels=len(combined["labels"]))
     return combined

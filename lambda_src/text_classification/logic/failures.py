@@ -20,6 +20,9 @@ _WORDS = {
 }
 
 
+_ENDS = {"TIMED_OUT": "it took longer than it may", "ABORTED": "somebody stopped it"}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
     """Why something failed.
@@ -61,7 +64,7 @@ def message_of(training_id: str, state: str | None, failure: Failure) -> dict[st
     }
 
 
-def _words(cause: str) -> str | None:
+def _words(cause: str) -> str | None:  # noqa: PLR0911 - a line for each kind of cause
     try:
         document = json.loads(cause)
     except ValueError:
@@ -73,6 +76,8 @@ def _words(cause: str) -> str | None:
             return f"{kind}, without a message"
         case {"Error": _, "Cause": str() as inner}:
             return _words(inner)
+        case {"ExecutionArn": _, "Status": str() as status} if status in _ENDS:
+            return _ENDS[status]
         case dict():
             return _job(document) or cause.strip()
         case _:

@@ -83,7 +83,7 @@ class TrainingRequest(BaseModel):
         str,
         Field(
             pattern=r"^datasets/.+(/|\.jsonl|\.csv)$",
-            max_length=512,
+            max_length=256,  # as SageMaker takes it in a job's environment and a model package's properties
             description="An object with JSON lines or CSV in the artifacts' bucket, or a prefix of such objects.",
         ),
     ]

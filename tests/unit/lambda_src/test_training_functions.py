@@ -65,7 +65,16 @@ def test_a_training_goes_from_one_function_to_the_next(world: World, load: Calla
 
     world.put("trainings/t-1/evaluation/evaluation.json", json.dumps(evaluation(0.91, 0.90)))
     judge = load("judge_model", **ENVIRONMENT)
-    judged = passed_on(judge({"plan": plan, "evaluation": "trainings/t-1/evaluation/evaluation.json"}))
+    judged = passed_on(
+        judge(
+            {
+                "plan": plan,
+                "evaluation": "trainings/t-1/evaluation/evaluation.json",
+                "facts": {"dataset_hash": combined["dataset_hash"]},
+                "hyperparameters": selected["best"]["hyperparameters"],
+            }
+        )
+    )
     assert (judged["promote"], judged["model_version"]) == (True, "2-b")
     with pytest.raises(Exception, match="there is no trainings/t-1/evaluation/other"):
         judge({"plan": plan, "evaluation": "trainings/t-1/evaluation/other"})

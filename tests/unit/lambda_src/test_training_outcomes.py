@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from text_classification.logic.failures import explain, message_of
-from text_classification.logic.judgement import judge
+from text_classification.logic.judgement import judge, registry_properties
 from text_classification.logic.trial_selection import TrialsFailedError, select
 
 
@@ -130,12 +130,36 @@ def test_a_model_is_promoted_when_it_is_better_by_the_margin(
 
 def test_a_model_in_service_that_cannot_be_measured_is_not_taken_for_a_worse_one() -> None:
     document = evaluation(0.9, 0.0)
-    document["in_service"] |= {"error": "ModuleNotFoundError: No module named 'theirs'", "model_version": None}
+    document["in_service"] |= {
+        "error": "ModuleNotFoundError: No module named 'theirs'",
+        "model_version": None,
+        "unanswered": 200,
+        "texts": 200,
+    }
 
     judgement = judge(document, 0.0)
     assert judgement["promote"] is False
     assert "cannot be measured" in judgement["reason"]
     assert "theirs" in judgement["reason"]
+
+
+def test_a_model_in_service_that_fails_at_some_texts_is_compared_all_the_same() -> None:
+    document = evaluation(0.9, 0.5)
+    document["in_service"] |= {"error": "ValueError: a text", "unanswered": 1, "texts": 200}
+
+    assert judge(document, 0.0)["promote"] is True
+
+
+def test_the_registry_gets_what_it_takes() -> None:
+    judgement = judge(evaluation(0.9, 0.5), 0.0)
+    plan = {"training_id": "t", "dataset": "datasets/评论 (1)/"}
+    properties = registry_properties(plan, judgement, {"card": ""}, {"note": "a, b" * 100})
+
+    assert properties["dataset"] == "datasets/评论 _1_/"
+    assert properties["hyperparameter:note"] == ("a_ b" * 100)[:256]
+    assert "card" not in properties
+    many = registry_properties(plan, judgement, {}, {f"h{number}": "1" for number in range(99)})
+    assert len(many) == 50
 
 
 def test_a_judgement_says_why_and_is_small() -> None:
