@@ -481,3 +481,13 @@ def test_pictures_in_the_docs_have_the_states_that_there_are(stack: cdk.Stack, p
 
     drawn = set(re.findall(r"<title>(\w+)</title>", (DOCS / f"{picture}.svg").read_text()))
     assert {name for name, _ in _all_states(definition(stack, promotion=promotion)["States"])} == drawn
+
+
+def test_a_model_that_is_in_service_and_not_remembered_is_told_so_and_not_rejected(stack: cdk.Stack) -> None:
+    trained(stack)
+
+    (catcher,) = definition(stack, promotion=True)["States"]["RememberModel"]["Catch"]
+    assert "ModelNotRemembered" in catcher["Assign"]["failure"]
+    assert catcher["Next"] == "NotPromoted"  # and not where a configuration in service would be removed
+    (rejecting,) = definition(stack)["States"]["HasPackage"]["Choices"]
+    assert "ModelNotRemembered" in rejecting["Condition"]

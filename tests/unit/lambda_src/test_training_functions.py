@@ -111,3 +111,11 @@ def test_what_breaks_the_rules_is_refused_by_name(world: World, load: Callable[.
     with pytest.raises(Exception, match=r"has no \*\.jsonl") as missing:
         plan({"training_id": "t-1", "request": {"dataset": "datasets/d/"}})
     assert type(missing.value).__name__ == "DatasetError"
+
+
+def test_parts_that_could_not_be_checked_are_told_with_the_first_cause(load: Callable[..., Any]) -> None:
+    combine = load("check_dataset", "combine", **ENVIRONMENT)
+    problems = ['{"errorMessage": "no memory left", "errorType": "Runtime.OutOfMemory"}', "another"]
+
+    with pytest.raises(Exception, match="2 parts could not be checked: no memory left"):
+        combine({"plan": {}, "problems": problems})
