@@ -83,6 +83,7 @@ class System:
             "selection": {"best": {**trial, "model_artifacts": f"s3://{self.bucket}/{candidate}"}},
             "in_service": in_service,
             "judgement": {
+                "properties": {"training_id": "by-itself"},
                 "promote": False,
                 "reason": "not better",
                 "model_version": "none",
