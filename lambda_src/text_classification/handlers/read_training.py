@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from text_classification.handlers.api import Answer, ProxyEvent, ProxyResponse, respond
+from text_classification.handlers.execution_gateways import executions
 from text_classification.handlers.telemetry import logger, tracer
-from text_classification.handlers.training_gateways import executions
 from text_classification.logic.trainings import look_at
 
 if TYPE_CHECKING:

@@ -6,15 +6,16 @@ import os
 from typing import TYPE_CHECKING
 
 from text_classification.handlers.api import Answer, ProxyEvent, ProxyResponse, respond
+from text_classification.handlers.execution_gateways import API_BUDGET, executions
 from text_classification.handlers.telemetry import logger, tracer
-from text_classification.handlers.transform_gateways import API_BUDGET, transform_objects, transforms
+from text_classification.handlers.transform_gateways import transform_objects
 from text_classification.logic.transforms import look_at
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 tracer.patch(["botocore"])
-_executions, _objects = transforms(os.environ), transform_objects(os.environ, API_BUDGET)
+_executions, _objects = executions(os.environ), transform_objects(os.environ, API_BUDGET)
 
 
 def _operation(event: ProxyEvent) -> Answer:

@@ -14,10 +14,11 @@ from text_classification.handlers.api import (
     json_body,
     respond,
 )
+from text_classification.handlers.execution_gateways import executions
 from text_classification.handlers.telemetry import logger, tracer
-from text_classification.handlers.training_gateways import executions, training_rules
+from text_classification.handlers.training_gateways import training_rules
+from text_classification.logic.executions import keyed_name, new_name, start_once
 from text_classification.logic.training_requests import parse_training_body
-from text_classification.logic.trainings import keyed_training_id, new_training_id, start
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -30,8 +31,8 @@ def _operation(event: ProxyEvent) -> Answer:
     """Start the training in the body of a request; the same under the same ``Idempotency-Key`` is one training."""
     request = parse_training_body(json_body(event, '{"dataset": "datasets/reviews/"}'), _rules)
     key = header(event, "Idempotency-Key")
-    training_id = keyed_training_id(caller(event), key) if key else new_training_id()
-    status = start(request, training_id, _executions)
+    training_id = keyed_name("training", caller(event), key) if key else new_name()
+    status = start_once(request.model_dump(), training_id, _executions)
     logger.info("training started", training_id=training_id, trials=len(request.expanded_trials))
     path = event["requestContext"]["path"].rstrip("/")
     return Answer(

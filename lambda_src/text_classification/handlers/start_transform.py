@@ -6,24 +6,24 @@ import os
 from typing import TYPE_CHECKING
 
 from text_classification.handlers.api import Answer, ProxyEvent, ProxyResponse, caller, header, json_body, respond
+from text_classification.handlers.execution_gateways import executions
 from text_classification.handlers.telemetry import logger, tracer
-from text_classification.handlers.transform_gateways import transforms
+from text_classification.logic.executions import keyed_name, new_name, start_once
 from text_classification.logic.transform_requests import parse_transform_body
-from text_classification.logic.transforms import keyed_transform_id, new_transform_id, start
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 tracer.patch(["botocore"])
-_executions = transforms(os.environ)
+_executions = executions(os.environ)
 
 
 def _operation(event: ProxyEvent) -> Answer:
     """Start the transform in the body of a request; the same under the same ``Idempotency-Key`` is one transform."""
     request = parse_transform_body(json_body(event, '{"input": "transform/input/reviews/"}'))
     key = header(event, "Idempotency-Key")
-    transform_id = keyed_transform_id(caller(event), key) if key else new_transform_id()
-    status = start(request, transform_id, _executions)
+    transform_id = keyed_name("transform", caller(event), key) if key else new_name()
+    status = start_once(request.document, transform_id, _executions)
     logger.info("transform started", transform_id=transform_id)
     path = event["requestContext"]["path"].rstrip("/")
     return Answer(

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from text_classification.handlers.api import Answer, ProxyEvent, ProxyResponse, json_body, respond
+from text_classification.handlers.execution_gateways import API_BUDGET
 from text_classification.handlers.job_gateways import job_objects, job_table
 from text_classification.handlers.telemetry import logger, tracer
-from text_classification.handlers.training_gateways import API_BUDGET, datasets
+from text_classification.handlers.training_gateways import datasets
 from text_classification.logic.feedback import JobTexts, correct, parse_feedback
 
 if TYPE_CHECKING:

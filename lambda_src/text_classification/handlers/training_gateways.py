@@ -8,14 +8,8 @@ import boto3
 
 from text_classification.gateways.calls import TimeBudget
 from text_classification.gateways.datasets import S3Datasets
-from text_classification.gateways.executions import StepFunctionsExecutions
+from text_classification.handlers.execution_gateways import BUDGET
 from text_classification.logic.training_requests import TrainingRules
-
-BUDGET = TimeBudget(total_seconds=60)
-"""How long a call of S3 may take where nobody waits for the answer."""
-
-API_BUDGET = TimeBudget(total_seconds=10)
-"""How long a call may take where somebody does."""
 
 
 def datasets(environment: Mapping[str, str], budget: TimeBudget = BUDGET) -> S3Datasets:
@@ -27,16 +21,3 @@ def datasets(environment: Mapping[str, str], budget: TimeBudget = BUDGET) -> S3D
 def training_rules(environment: Mapping[str, str]) -> TrainingRules:
     """Return what ``TRAINING_RULES`` says."""
     return TrainingRules.from_json(environment["TRAINING_RULES"])
-
-
-def executions(environment: Mapping[str, str]) -> StepFunctionsExecutions:
-    """Return the executions of the state machine that ``STATE_MACHINE_ARN`` names.
-
-    ``STATES_AFTER_FAILURES`` names the states that deal with failures, with commas between them.
-    """
-    return StepFunctionsExecutions(
-        client=boto3.client("stepfunctions", config=API_BUDGET.client_config()),
-        state_machine_arn=environment["STATE_MACHINE_ARN"],
-        budget=API_BUDGET,
-        after_failures=frozenset(environment.get("STATES_AFTER_FAILURES", "").split(",")),
-    )

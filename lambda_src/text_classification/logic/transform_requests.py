@@ -63,6 +63,11 @@ class TransformRequest(BaseModel):
         """What the keys of all its results begin with."""
         return self.output or OUTPUT_PREFIX + self.directory.removeprefix(INPUT_PREFIX)
 
+    @property
+    def document(self) -> dict[str, str]:
+        """What an execution is started with."""
+        return {"input": self.input, "output": self.output_prefix}
+
 
 def parse_transform_body(body: bytes) -> TransformRequest:
     """Return the request in a JSON body. Raises InvalidRequestError with all that is wrong."""

@@ -1,57 +1,20 @@
-"""Transforms: started once, however often they are asked for, and looked at until they have ended."""
+"""What callers may know of a transform, and what is told of one that failed."""
 
 from __future__ import annotations
 
-import json
-import secrets
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
-from text_classification.gateways.executions import Execution, Executions
+from text_classification.gateways.executions import Executions
 from text_classification.gateways.transform_objects import TransformObjects
-from text_classification.logic.errors import ConflictError, NotFoundError
+from text_classification.logic.errors import NotFoundError
+from text_classification.logic.executions import view
 from text_classification.logic.failures import Failure, explain
-from text_classification.logic.jobs import derived_job_id, keyed_job_id, timestamp
-from text_classification.logic.transform_requests import TransformRequest, is_transform_id
+from text_classification.logic.transform_requests import is_transform_id
 from text_classification.logic.transform_rounds import results_under_way, status_of, summary_of
 
-TransformStatus = Literal["running", "succeeded", "failed"]
-
-_STATUSES: Mapping[str, TransformStatus] = {
-    "RUNNING": "running",
-    "PENDING_REDRIVE": "running",
-    "SUCCEEDED": "succeeded",
-}
-_ENDINGS = {"TIMED_OUT": "States.Timeout", "ABORTED": "Aborted"}
-_CAUSES = {"ABORTED": "somebody stopped it"}
 _MAX_SUBJECT = 100  # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 _MAX_CAUSE = 4_000
-
-
-def keyed_transform_id(caller: str, key: str) -> str:
-    """Return the id of the transform that a caller names by a key of its own. Raises InvalidRequestError."""
-    return derived_job_id("transform", keyed_job_id(caller, key))
-
-
-def new_transform_id() -> str:
-    """Return an id that no other transform has."""
-    return secrets.token_hex(16)
-
-
-def start(request: TransformRequest, transform_id: str, executions: Executions) -> str:
-    """Start a transform, once, and return its status.
-
-    Raises:
-        ConflictError: There is one of that id that was asked for something else.
-        GatewayError: It is not started.
-    """
-    document = json.dumps({"input": request.input, "output": request.output_prefix}, sort_keys=True)
-    if executions.start(transform_id, document):
-        return "running"
-    existing = executions.find(transform_id)
-    if existing is None or json.loads(existing.input) != json.loads(document):
-        raise ConflictError("the Idempotency-Key was used for another body before: send a new key with a new body")
-    return _status(existing)
 
 
 def look_at(transform_id: str, executions: Executions, objects: TransformObjects) -> dict[str, Any]:
@@ -64,23 +27,9 @@ def look_at(transform_id: str, executions: Executions, objects: TransformObjects
     execution = executions.find(transform_id) if is_transform_id(transform_id) else None
     if execution is None:
         raise NotFoundError(f"there is no transform {transform_id[:40]!r}, or no longer")
-    status = _status(execution)
-    view: dict[str, Any] = {
-        "transform_id": transform_id,
-        "status": status,
-        **_progress(transform_id, objects, running=status == "running"),
-        "started_at": timestamp(execution.started_at),
-    }
-    if execution.ended_at is not None:
-        view["ended_at"] = timestamp(execution.ended_at)
-    if status != "succeeded" and (state := executions.state(transform_id)):
-        view["state"] = state
-    if status == "failed":
-        failure = explain(
-            execution.error or _ENDINGS.get(execution.status), execution.cause or _CAUSES.get(execution.status)
-        )
-        view["error"] = {"code": failure.error, "detail": failure.cause}
-    return view
+    seen = view(execution, executions)
+    progress = _progress(transform_id, objects, running=seen["status"] == "running")
+    return {"transform_id": transform_id, **seen, **progress}
 
 
 def explain_transform(transform_id: str, error: object, problems: object) -> dict[str, str]:
@@ -119,7 +68,3 @@ def _progress(transform_id: str, objects: TransformObjects, *, running: bool) ->
     if running:
         summary["files"]["done"] += results_under_way(transform_id, status, objects)
     return summary
-
-
-def _status(execution: Execution) -> TransformStatus:
-    return _STATUSES.get(execution.status, "failed")

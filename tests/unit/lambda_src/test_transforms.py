@@ -18,11 +18,12 @@ from text_classification.gateways.served_model import ServedModel
 from text_classification.gateways.transform_objects import TransformObjects
 from text_classification.logic import transform_rounds
 from text_classification.logic.errors import ConflictError, NotFoundError
+from text_classification.logic.executions import start_once
 from text_classification.logic.requests import InvalidRequestError
 from text_classification.logic.transform_lines import checked_lines, csv_problem, json_problem
 from text_classification.logic.transform_requests import TransformRequest, parse_transform, parse_transform_body
 from text_classification.logic.transform_rounds import Rounds
-from text_classification.logic.transforms import explain_transform, look_at, start
+from text_classification.logic.transforms import explain_transform, look_at
 
 BUDGET = TimeBudget(total_seconds=10)
 BUCKET = "artifacts"
@@ -373,14 +374,16 @@ class Executions:
 def test_a_transform_is_started_once_and_another_body_under_its_key_is_a_conflict() -> None:
     executions = Executions()
 
-    assert start(REQUEST, "t-1", executions) == start(REQUEST, "t-1", executions) == "running"
+    assert (
+        start_once(REQUEST.document, "t-1", executions) == start_once(REQUEST.document, "t-1", executions) == "running"
+    )
     with pytest.raises(ConflictError):
-        start(TransformRequest(input="transform/input/"), "t-1", executions)
+        start_once(TransformRequest(input="transform/input/").document, "t-1", executions)
 
 
 def test_progress_is_seen_while_sagemaker_works(world: World) -> None:
     executions = Executions()
-    start(REQUEST, "t-1", executions)
+    start_once(REQUEST.document, "t-1", executions)
     assert look_at("t-1", executions, world.objects)["status"] == "running"
     for name in "abc":
         world.put(f"{name}.csv", name)
@@ -396,7 +399,7 @@ def test_progress_is_seen_while_sagemaker_works(world: World) -> None:
 
 def test_why_a_transform_failed_is_seen(world: World) -> None:
     executions = Executions()
-    start(REQUEST, "t-1", executions)
+    start_once(REQUEST.document, "t-1", executions)
     executions.known["t-1"] = replace(
         executions.known["t-1"],
         status="FAILED",
