@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aws_cdk import Aws, RemovalPolicy, Stack
+from aws_cdk import Aws, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
@@ -17,7 +17,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
-from sm_constructs._log_groups import log_group
+from sm_constructs._names import named
 
 State = dict[str, Any]
 
@@ -30,7 +30,17 @@ _PASSING_LAMBDA_ERRORS = [
     "Lambda.SdkClientException",
     "Lambda.TooManyRequestsException",
     "Sandbox.Timedout",
+    # What our own functions raise where a service that they call is busy.
+    "TimedOutError",
+    "UnavailableError",
 ]
+SAGEMAKER_LIMITS = (
+    "SageMaker.ResourceLimitExceeded",
+    "SageMaker.ResourceLimitExceededException",
+    "SageMaker.ThrottlingException",
+)
+"""An account's limit of instances, or too many calls: no job was made."""
+
 _FAILURE = "{% {'Error': $states.errorOutput.Error, 'Cause': $states.errorOutput.Cause} %}"
 
 
@@ -97,35 +107,22 @@ def state_machine(
     construct_id: str,
     definition: State,
     *,
-    log_retention: logs.RetentionDays,
-    removal_policy: RemovalPolicy,
-    encryption_key: kms.IKey | None,
+    log_group: logs.ILogGroup,
 ) -> stepfunctions.StateMachine:
     """Define a standard state machine that logs and traces all that it does.
 
     Args:
         scope: The parent construct.
-        construct_id: The id within the parent; the log group has it too.
+        construct_id: The id within the parent.
         definition: ``StartAt`` and ``States``.
-        log_retention: How long logs are kept.
-        removal_policy: What happens to the logs when the stack is deleted.
-        encryption_key: Encrypts the logs. None: a key that AWS manages.
+        log_group: Where it logs.
     """
     text = Stack.of(scope).to_json_string({"QueryLanguage": "JSONata", **definition})
     return stepfunctions.StateMachine(
         scope,
         construct_id,
         definition_body=stepfunctions.DefinitionBody.from_string(text),
-        logs=stepfunctions.LogOptions(
-            destination=log_group(
-                scope,
-                f"{construct_id}Logs",
-                retention=log_retention,
-                removal_policy=removal_policy,
-                encryption_key=encryption_key,
-            ),
-            level=stepfunctions.LogLevel.ALL,
-        ),
+        logs=stepfunctions.LogOptions(destination=log_group, level=stepfunctions.LogLevel.ALL),
         tracing_enabled=True,
     )
 
@@ -137,3 +134,30 @@ def allow(
     return iam.Grant.add_to_principal(
         grantee=grantee, actions=list(actions), resource_arns=list(resources), conditions=dict(conditions) or None
     )
+
+
+def allow_jobs(machine: stepfunctions.StateMachine, kind: str, name_prefix: str) -> None:
+    """Allow to run SageMaker's jobs of a kind, such as ``"Training"``, and to wait for them (``.sync``).
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/sagemaker-iam.html
+    """
+    # Step Functions tags the jobs that it makes.
+    actions = [f"sagemaker:{verb}{kind}Job" for verb in ("Create", "Describe", "Stop")]
+    allow(machine, ["sagemaker:AddTags", *actions], [named(Stack.of(machine), f"{kind.lower()}-job", name_prefix)])
+    allow_waiting(machine, f"SageMaker{kind}Jobs")
+
+
+def allow_waiting(machine: stepfunctions.StateMachine, subject: str) -> None:
+    """Allow to wait for the end of something by the rule that Step Functions manages for it."""
+    rule = f"StepFunctionsGetEventsFor{subject}Rule"
+    allow(
+        machine,
+        ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
+        [Stack.of(machine).format_arn(service="events", resource="rule", resource_name=rule)],
+    )
+
+
+def allow_volume_key(machine: stepfunctions.StateMachine, key: kms.IKey) -> None:
+    """Allow what SageMaker asks of who makes it encrypt instances' volumes: it attaches them in that one's name."""
+    allow(machine, ["kms:DescribeKey"], [key.key_arn])
+    allow(machine, ["kms:CreateGrant"], [key.key_arn], Bool={"kms:GrantIsForAWSResource": "true"})

@@ -9,19 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aws_cdk import Aws
-
-# What a call of Lambda itself may fail with, and what the functions raise when S3 or SageMaker is busy.
-_PASSING = [
-    "Lambda.ServiceException",
-    "Lambda.AWSLambdaException",
-    "Lambda.SdkClientException",
-    "Lambda.TooManyRequestsException",
-    "Lambda.ClientExecutionTimeoutException",
-    "Sandbox.Timedout",
-    "TimedOutError",
-    "UnavailableError",
-]
+from sm_constructs._states import SAGEMAKER_LIMITS, State, passing_lambda_errors, retry, task
 
 _WITHOUT_WORDS = {
     "error": "TransformError",
@@ -29,12 +17,6 @@ _WITHOUT_WORDS = {
     "subject": "Batch transform failed",
     "message": "{% $states.context.Execution.Name & ' failed, and nobody could say why: ' & $string($jobError) %}",
 }
-
-_LIMITS = [
-    "SageMaker.ResourceLimitExceeded",
-    "SageMaker.ResourceLimitExceededException",
-    "SageMaker.ThrottlingException",
-]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,14 +47,13 @@ class TransformStates:
     max_attempts: int
     job_timeout_seconds: int
 
-    def definition(self) -> dict[str, Any]:
-        """Return the state machine.
+    def definition(self) -> State:
+        """Return where the state machine starts, and its states.
 
         Its variables: ``roundNumber``, from 1; ``failures``, how many rounds in a row have failed; ``jobError``, how
         the round's job ended, empty if well; ``plan`` and ``delivery``, what the functions returned.
         """
         return {
-            "QueryLanguage": "JSONata",
             "StartAt": "Begin",
             "States": {
                 "Begin": {
@@ -147,45 +128,40 @@ class TransformStates:
                     ),
                     "Catch": [{"ErrorEquals": ["States.ALL"], "Assign": {"failure": _WITHOUT_WORDS}, "Next": "Tell"}],
                 },
-                "Tell": {
-                    "Type": "Task",
-                    "Resource": f"arn:{Aws.PARTITION}:states:::sns:publish",
-                    "Arguments": {
+                "Tell": task(
+                    "sns:publish",
+                    {
                         "TopicArn": self.topic_arn,
                         "Subject": "{% $failure.subject %}",
                         "Message": "{% $failure.message %}",
                     },
-                    "Retry": [_retry(["States.ALL"], seconds=2, attempts=3)],
-                    "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Failed"}],
-                    "Next": "Failed",
-                },
+                    Retry=retry(),
+                    Catch=[{"ErrorEquals": ["States.ALL"], "Next": "Failed"}],
+                    Next="Failed",
+                ),
                 "Failed": {"Type": "Fail", "Error": "{% $failure.error %}", "Cause": "{% $failure.cause %}"},
             },
         }
 
-    def _function(
-        self, name: str, payload: Mapping[str, Any], *, assign: Mapping[str, Any], following: str
-    ) -> dict[str, Any]:
-        return {
-            "Type": "Task",
-            "Resource": f"arn:{Aws.PARTITION}:states:::lambda:invoke",
-            "Arguments": {
+    def _function(self, name: str, payload: Mapping[str, Any], *, assign: Mapping[str, Any], following: str) -> State:
+        return task(
+            "lambda:invoke",
+            {
                 "FunctionName": self.functions[name],
                 "Payload": {"transform_id": "{% $states.context.Execution.Name %}", **payload},
             },
-            "Retry": [_retry(_PASSING, seconds=2, attempts=5)],
-            "Catch": [
+            Retry=passing_lambda_errors(),
+            Catch=[
                 {"ErrorEquals": ["States.ALL"], "Assign": {"jobError": "{% $states.errorOutput %}"}, "Next": "Explain"}
             ],
-            "Assign": assign,
-            "Next": following,
-        }
+            Assign=assign,
+            Next=following,
+        )
 
-    def _transform(self) -> dict[str, Any]:
-        return {
-            "Type": "Task",
-            "Resource": f"arn:{Aws.PARTITION}:states:::sagemaker:createTransformJob.sync",
-            "Arguments": {
+    def _transform(self) -> State:
+        return task(
+            "sagemaker:createTransformJob.sync",
+            {
                 "TransformJobName": "{% $plan.job.name %}",
                 "ModelName": "{% $plan.job.model %}",
                 "BatchStrategy": "MultiRecord",
@@ -211,29 +187,11 @@ class TransformStates:
                     **({"VolumeKmsKeyId": self.volume_key_arn} if self.volume_key_arn else {}),
                 },
             },
-            "TimeoutSeconds": self.job_timeout_seconds,
-            # The account's limit of instances, or too many calls: no job was made.
-            "Retry": [
-                _retry(
-                    _LIMITS,
-                    seconds=60,
-                    attempts=6,
-                )
-            ],
+            TimeoutSeconds=self.job_timeout_seconds,
+            Retry=retry(SAGEMAKER_LIMITS, attempts=6, interval=60, longest=900),
             # Some files may have their results all the same.
-            "Catch": [
+            Catch=[
                 {"ErrorEquals": ["States.ALL"], "Assign": {"jobError": "{% $states.errorOutput %}"}, "Next": "Deliver"}
             ],
-            "Next": "Deliver",
-        }
-
-
-def _retry(errors: list[str], *, seconds: int, attempts: int) -> dict[str, Any]:
-    return {
-        "ErrorEquals": errors,
-        "IntervalSeconds": seconds,
-        "BackoffRate": 2,
-        "MaxAttempts": attempts,
-        "MaxDelaySeconds": 900,
-        "JitterStrategy": "FULL",
-    }
+            Next="Deliver",
+        )

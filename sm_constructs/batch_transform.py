@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from aws_cdk import ArnFormat, Duration, Names, RemovalPolicy, Size, Stack
+from aws_cdk import Duration, RemovalPolicy, Size, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
@@ -17,19 +16,21 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
+from sm_constructs import _starts as starts
 from sm_constructs._function import RuntimeFunction, grant_invoke
 from sm_constructs._job_store import job_topic
 from sm_constructs._log_groups import log_group
+from sm_constructs._names import unique_name
+from sm_constructs._states import allow, allow_jobs, allow_volume_key, state_machine
 from sm_constructs._transform_states import TransformStates
 from sm_constructs._validation import Problems
 from sm_constructs.endpoint import instances
 from sm_constructs.endpoint.endpoint import Endpoint
 from sm_constructs.lambda_platform import LambdaPlatform
-from sm_constructs.storage import ArtifactPrefix, ArtifactStore
+from sm_constructs.storage import ArtifactStore
 
 _FUNCTION_TIMEOUT = Duration.minutes(15)  # Lambda's longest
 _MEMORY_MB = 1_769  # one processor
-_JOB_PREFIX_LENGTH = 20
 _MOST_MEGABYTES = 100  # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTransformJob.html
 _MANAGED_RULE = "StepFunctionsGetEventsForSageMakerTransformJobsRule"
 _MEBIBYTE = 1024 * 1024
@@ -137,10 +138,8 @@ class BatchTransform(Construct):
         problems.extend(f"lambda_platform: {problem}" for problem in platform.problems())
         problems.raise_for(self)
 
-        self._prefix = ArtifactPrefix(
-            bucket=artifacts.bucket, prefix="transform/", encryption_key=artifacts.encryption_key
-        )
-        self._job_prefix = Names.unique_resource_name(self, max_length=_JOB_PREFIX_LENGTH).lower()
+        self._prefix = artifacts.transform
+        self._job_prefix = unique_name(self)
         self.topic: sns.Topic = job_topic(self, encryption_key=encryption_key)
         self.log_group: logs.LogGroup = log_group(
             self,
@@ -192,20 +191,15 @@ class BatchTransform(Construct):
             max_attempts=max_attempts,
             job_timeout_seconds=int(timeout.to_seconds()),
         )
-        self.state_machine: stepfunctions.StateMachine = stepfunctions.StateMachine(
-            self,
-            "StateMachine",
-            definition_body=stepfunctions.DefinitionBody.from_string(
-                Stack.of(self).to_json_string(states.definition())
-            ),
-            logs=stepfunctions.LogOptions(destination=self.log_group, level=stepfunctions.LogLevel.ALL),
-            tracing_enabled=True,
+        self.state_machine: stepfunctions.StateMachine = state_machine(
+            self, "StateMachine", states.definition(), log_group=self.log_group
         )
         self._grant_state_machine(volume_key, encryption_key)
+        inputs = self._prefix.under("input/")
         if start_on_upload:
-            self._start_on_upload()
+            starts.start_on_upload(self, self.state_machine, uploads=inputs, field="input")
         if schedule is not None:
-            self._start_by_schedule(schedule)
+            starts.start_by_schedule(self, self.state_machine, schedule=schedule, request={"input": inputs.prefix})
 
     @property
     def environment(self) -> dict[str, str]:
@@ -256,90 +250,15 @@ class BatchTransform(Construct):
         self._prefix.under("work/").grant_read_write(role)
 
     def _grant_state_machine(self, volume_key: kms.IKey | None, topic_key: kms.IKey | None) -> None:
-        stack, role = Stack.of(self), self.state_machine
+        machine = self.state_machine
         for function in self.functions.values():
-            grant_invoke(function, role)
-        # https://docs.aws.amazon.com/step-functions/latest/dg/sagemaker-iam.html
-        role.add_to_role_policy(
-            iam.PolicyStatement(
-                actions=[
-                    "sagemaker:AddTags",
-                    "sagemaker:CreateTransformJob",
-                    "sagemaker:DescribeTransformJob",
-                    "sagemaker:StopTransformJob",
-                ],
-                resources=[
-                    stack.format_arn(
-                        service="sagemaker", resource="transform-job", resource_name=f"{self._job_prefix}-*"
-                    )
-                ],
-            )
-        )
-        role.add_to_role_policy(
-            iam.PolicyStatement(
-                actions=["events:DescribeRule", "events:PutRule", "events:PutTargets"],
-                resources=[
-                    stack.format_arn(
-                        service="events",
-                        resource="rule",
-                        resource_name=_MANAGED_RULE,
-                        arn_format=ArnFormat.SLASH_RESOURCE_NAME,
-                    )
-                ],
-            )
-        )
-        iam.Grant.add_to_principal(grantee=role, actions=["sns:Publish"], resource_arns=[self.topic.topic_arn])
+            grant_invoke(function, machine)
+        allow_jobs(machine, "Transform", self._job_prefix)
+        allow(machine, ["sns:Publish"], [self.topic.topic_arn])
         if topic_key:
-            topic_key.grant(role, "kms:Decrypt", "kms:GenerateDataKey*")
+            topic_key.grant(machine, "kms:Decrypt", "kms:GenerateDataKey*")
         if volume_key:
-            volume_key.grant(role, "kms:DescribeKey")
-            iam.Grant.add_to_principal(
-                grantee=role,
-                actions=["kms:CreateGrant"],
-                resource_arns=[volume_key.key_arn],
-                conditions={"Bool": {"kms:GrantIsForAWSResource": "true"}},
-            )
-
-    def _start_on_upload(self) -> None:
-        inputs = self._prefix.under("input/")
-        events.Rule(
-            self,
-            "Uploads",
-            event_pattern=events.EventPattern(
-                source=["aws.s3"],
-                detail_type=["Object Created"],
-                detail={
-                    "bucket": {"name": [inputs.bucket.bucket_name]},
-                    "object": {
-                        "key": events.Match.any_of(
-                            events.Match.wildcard(f"{inputs.prefix}*.jsonl"),
-                            events.Match.wildcard(f"{inputs.prefix}*.csv"),
-                        )
-                    },
-                },
-            ),
-            targets=[
-                targets.SfnStateMachine(
-                    self.state_machine,
-                    input=events.RuleTargetInput.from_object(
-                        {"input": events.EventField.from_path("$.detail.object.key")}
-                    ),
-                )
-            ],
-        )
-
-    def _start_by_schedule(self, schedule: events.Schedule) -> None:
-        events.Rule(
-            self,
-            "Schedule",
-            schedule=schedule,
-            targets=[
-                targets.SfnStateMachine(
-                    self.state_machine,
-                    input=events.RuleTargetInput.from_object({"input": self._prefix.key("input/")}),
-                )
-            ],
-        )
+            allow_volume_key(machine, volume_key)
 
 
 def _payload_problems(megabytes: float, concurrency: int) -> Iterator[str]:

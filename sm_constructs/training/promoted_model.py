@@ -9,12 +9,10 @@ from dataclasses import dataclass
 
 import jsii
 from aws_cdk import (
-    ArnFormat,
     CustomResource,
     Duration,
     IStableStringProducer,
     Lazy,
-    Names,
     RemovalPolicy,
     Stack,
 )
@@ -26,6 +24,7 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from sm_constructs._function_settings import FunctionSettings
+from sm_constructs._names import named, unique_name
 from sm_constructs._states import allow
 from sm_constructs._validation import Problems
 from sm_constructs.endpoint import Endpoint
@@ -35,8 +34,6 @@ from sm_constructs.model.bound_data import BoundData, S3Location
 from sm_constructs.storage import ArtifactStore
 
 _TIMEOUT = Duration.minutes(1)
-NAME_CHARACTERS = 20
-"""How long the first part of the names of jobs, models and configurations may be, so that an execution's name fits."""
 
 
 class PromotedModel(Construct):
@@ -95,7 +92,7 @@ class PromotedModel(Construct):
 
         self.initial = initial
         self.artifacts = artifacts
-        self.name_prefix: str = unique_name(self, NAME_CHARACTERS)
+        self.name_prefix: str = unique_name(self)
         self.parameter: ssm.StringParameter = ssm.StringParameter(
             self,
             "Parameter",
@@ -184,12 +181,6 @@ class _Definitions:
         return hashlib.sha256("".join(endpoint.definition for endpoint in self._endpoints).encode()).hexdigest()
 
 
-def unique_name(scope: Construct, characters: int) -> str:
-    """Return a name as SageMaker takes it, in lower case: ARNs have names so."""
-    name = Names.unique_resource_name(scope, max_length=characters, separator="-", allowed_special_characters="-")
-    return name.strip("-").lower()
-
-
 def allow_removal(function: lambda_.IFunction, name_prefix: str) -> None:
     """Allow to delete the models and configurations whose names begin so, and to find them."""
     stack = Stack.of(function)
@@ -202,16 +193,6 @@ def allow_removal(function: lambda_.IFunction, name_prefix: str) -> None:
         function,
         ["sagemaker:DeleteEndpointConfig", "sagemaker:DeleteModel"],
         [named(stack, "endpoint-config", name_prefix), named(stack, "model", name_prefix)],
-    )
-
-
-def named(stack: Stack, kind: str, name_prefix: str) -> str:
-    """Return the ARN of all that SageMaker has of a kind whose names begin so."""
-    return stack.format_arn(
-        service="sagemaker",
-        resource=kind,
-        resource_name=f"{name_prefix}-*",
-        arn_format=ArnFormat.SLASH_RESOURCE_NAME,
     )
 
 

@@ -15,9 +15,12 @@ from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
 from sm_constructs._function_settings import FunctionSettings
+from sm_constructs._log_groups import log_group
+from sm_constructs._names import named
 from sm_constructs._states import (
     State,
     allow,
+    allow_volume_key,
     catch,
     invoke,
     jsonata,
@@ -29,7 +32,7 @@ from sm_constructs._states import (
 from sm_constructs._validation import Problems
 from sm_constructs.endpoint import Endpoint
 from sm_constructs.lambda_platform import LambdaPlatform
-from sm_constructs.training.promoted_model import PromotedModel, allow_removal, named
+from sm_constructs.training.promoted_model import PromotedModel, allow_removal
 
 _TIMEOUT = Duration.minutes(1)
 # An endpoint takes one change at a time, and says so as a validation error.
@@ -134,9 +137,13 @@ class ModelPromotion(Construct):
                 "TimeoutSeconds": (timeout or Duration.hours(9)).to_seconds(),
                 "States": self._states(plan, clean_up, poll_interval),
             },
-            log_retention=log_retention,
-            removal_policy=removal_policy,
-            encryption_key=encryption_key,
+            log_group=log_group(
+                self,
+                "StateMachineLogs",
+                retention=log_retention,
+                removal_policy=removal_policy,
+                encryption_key=encryption_key,
+            ),
         )
         self._allow_state_machine()
 
@@ -292,9 +299,7 @@ class ModelPromotion(Construct):
         )
         allow(machine, ["ssm:PutParameter"], [self._promoted.parameter.parameter_arn])
         if key := self._endpoint.encryption_key:
-            # SageMaker encrypts the new instances' volumes in the name of who updates the endpoint.
-            allow(machine, ["kms:CreateGrant"], [key.key_arn], Bool={"kms:GrantIsForAWSResource": "true"})
-            allow(machine, ["kms:DescribeKey"], [key.key_arn])
+            allow_volume_key(machine, key)
 
 
 @jsii.implements(IStableStringProducer)

@@ -9,7 +9,7 @@ from typing import Any
 from aws_cdk import Duration
 from aws_cdk import aws_lambda as lambda_
 
-from sm_constructs._states import State, catch, invoke, jsonata, passing_lambda_errors, retry, task
+from sm_constructs._states import SAGEMAKER_LIMITS, State, catch, invoke, jsonata, passing_lambda_errors, retry, task
 from sm_constructs.training.jobs import JobSettings
 from sm_constructs.training.promotion import NOT_REMEMBERED
 
@@ -18,13 +18,7 @@ STATES_AFTER_FAILURES = (_EXPLAIN, "HasPackage", "RejectHalfMade", "AnnounceFail
 """What an execution goes through once a state has failed."""
 
 # A quota that is reached, or throttling; a request that is wrong has the same name, so it ends soon.
-_SAGEMAKER_ERRORS = [
-    "SageMaker.ResourceLimitExceeded",
-    "SageMaker.ResourceLimitExceededException",
-    "SageMaker.AmazonSageMakerException",
-    "SageMaker.SageMakerException",
-    "SageMaker.ThrottlingException",
-]
+_SAGEMAKER_ERRORS = [*SAGEMAKER_LIMITS, "SageMaker.AmazonSageMakerException", "SageMaker.SageMakerException"]
 _CREATION = retry(_SAGEMAKER_ERRORS, attempts=6, interval=60, longest=900)
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModelPackage.html
 _CONTENT_TYPES = ["application/json", "application/jsonlines", "text/csv"]
@@ -84,7 +78,7 @@ class Workflow:
                 "Type": "Map",
                 "Label": "CheckParts",
                 "ItemReader": {
-                    "Resource": self._integration("s3:getObject"),
+                    "Resource": task("s3:getObject", {})["Resource"],
                     "ReaderConfig": {"InputType": "JSON"},
                     "Arguments": {"Bucket": self.jobs.bucket, "Key": jsonata("$plan.parts")},
                 },
@@ -152,7 +146,7 @@ class Workflow:
                     "StartAt": "TrainModel",
                     "States": {
                         "TrainModel": {
-                            **self._task("sagemaker:createTrainingJob.sync", self.jobs.training_job()),
+                            **task("sagemaker:createTrainingJob.sync", self.jobs.training_job()),
                             "Output": jsonata(f"{{'trial': $states.input.trial, 'job': {{{job}}}}}"),
                             "Retry": _CREATION,
                             # One trial that fails does not end the others.
@@ -180,7 +174,7 @@ class Workflow:
                 "in_service", {}, state="FindModelInService", then="PackageAndEvaluate", assign="in_service"
             ),
             "PackageAndEvaluate": {
-                **self._task("sagemaker:createProcessingJob.sync", self.jobs.evaluation_job()),
+                **task("sagemaker:createProcessingJob.sync", self.jobs.evaluation_job()),
                 "Output": {},
                 "Retry": _CREATION,
                 "Catch": catch("PackageAndEvaluate", _EXPLAIN),
@@ -206,7 +200,7 @@ class Workflow:
                 assign="judgement",
             ),
             "RegisterModel": {
-                **self._task("aws-sdk:sagemaker:createModelPackage", self._model_package()),
+                **task("aws-sdk:sagemaker:createModelPackage", self._model_package()),
                 "Assign": {
                     "package_arn": jsonata("$states.result.ModelPackageArn"),
                     "verdict": jsonata("$judgement.reason"),
@@ -229,7 +223,7 @@ class Workflow:
     def _promotion(self) -> State:
         return {
             "AskForApproval": {
-                **self._task(
+                **task(
                     "sns:publish.waitForTaskToken",
                     {
                         "TopicArn": self.topic,
@@ -267,7 +261,7 @@ class Workflow:
             "ApproveModel": {**self._set_status("Approved", "ApproveModel"), "Next": "PromoteModel"},
             "RejectModel": {**self._set_status("Rejected", "RejectModel"), "Next": "Rejected"},
             "PromoteModel": {
-                **self._task(
+                **task(
                     "states:startExecution.sync:2",
                     {
                         "StateMachineArn": self.promotion,
@@ -307,7 +301,7 @@ class Workflow:
                 )
             },
             "Announce": {
-                **self._task(
+                **task(
                     "sns:publish",
                     {
                         "TopicArn": self.topic,
@@ -375,7 +369,7 @@ class Workflow:
                 "Next": "AnnounceFailure",
             },
             "AnnounceFailure": {
-                **self._task(
+                **task(
                     "sns:publish",
                     {
                         "TopicArn": self.topic,
@@ -441,7 +435,7 @@ class Workflow:
             "ApprovalDescription": jsonata("$substring($judgement.reason, 0, 1024)"),
         }
         return {
-            **self._task("aws-sdk:sagemaker:updateModelPackage", arguments),
+            **task("aws-sdk:sagemaker:updateModelPackage", arguments),
             "Output": {},
             "Retry": retry(),
             "Catch": catch(state, _EXPLAIN),
@@ -459,12 +453,6 @@ class Workflow:
             "Catch": catch(state, _EXPLAIN),
             "Next": then,
         }
-
-    def _task(self, integration: str, arguments: State) -> State:
-        return task(integration, arguments)
-
-    def _integration(self, name: str) -> str:
-        return str(task(name, {})["Resource"])
 
 
 def _attributes(event: str) -> State:

@@ -9,7 +9,6 @@ from typing import Any
 from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
@@ -20,14 +19,18 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
+from sm_constructs import _starts as starts
 from sm_constructs._function_settings import FunctionSettings
-from sm_constructs._states import allow, state_machine
+from sm_constructs._job_store import job_topic
+from sm_constructs._log_groups import log_group
+from sm_constructs._names import unique_name
+from sm_constructs._states import allow, allow_jobs, allow_volume_key, allow_waiting, state_machine
 from sm_constructs._validation import Problems
 from sm_constructs.endpoint import Endpoint, instances
 from sm_constructs.lambda_platform import LambdaPlatform
 from sm_constructs.storage import ArtifactStore
 from sm_constructs.training.jobs import JobSettings
-from sm_constructs.training.promoted_model import NAME_CHARACTERS, PromotedModel, named, unique_name
+from sm_constructs.training.promoted_model import PromotedModel
 from sm_constructs.training.promotion import ModelPromotion, endpoint_problems
 from sm_constructs.training.role import job_role
 from sm_constructs.training.script import TrainingScript
@@ -185,7 +188,7 @@ class TrainingWorkflow(Construct):
         problems.raise_for(self)
 
         self.artifacts = artifacts
-        self._job_prefix = unique_name(self, NAME_CHARACTERS)
+        self._job_prefix = unique_name(self)
         self._encryption_key = encryption_key
         self.rules: str = json.dumps(
             {
@@ -200,12 +203,7 @@ class TrainingWorkflow(Construct):
             },
             separators=(",", ":"),
         )
-        self.topic: sns.Topic = sns.Topic(
-            self,
-            "Topic",
-            enforce_ssl=True,
-            master_key=encryption_key or kms.Alias.from_alias_name(self, "TopicKey", "alias/aws/sns"),
-        )
+        self.topic: sns.Topic = job_topic(self, encryption_key=encryption_key)
         self.promotion = ModelPromotion(
             self,
             "Promotion",
@@ -296,12 +294,20 @@ class TrainingWorkflow(Construct):
             self,
             "StateMachine",
             {"StartAt": "Begin", "States": workflow.states()},
-            log_retention=log_retention,
-            removal_policy=removal_policy,
-            encryption_key=encryption_key,
+            log_group=log_group(
+                self,
+                "StateMachineLogs",
+                retention=log_retention,
+                removal_policy=removal_policy,
+                encryption_key=encryption_key,
+            ),
         )
         self._allow_state_machine(workflow)
-        self._starts(start_on_upload, schedule, schedule_input)
+        if start_on_upload:
+            uploads = artifacts.datasets.under("incoming/")
+            starts.start_on_upload(self, self.state_machine, uploads=uploads, field="dataset")
+        if schedule is not None:
+            starts.start_by_schedule(self, self.state_machine, schedule=schedule, request=schedule_input or {})
 
     @property
     def environment(self) -> dict[str, str]:
@@ -369,33 +375,15 @@ class TrainingWorkflow(Construct):
             [_executions(stack, self.promotion.state_machine)],
         )
         self._allow_distributed_map(stack, machine)
-        jobs = {kind: named(stack, f"{kind}-job", self._job_prefix) for kind in ("training", "processing")}
-        allow(
-            machine,
-            ["sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob"],
-            [jobs["training"]],
-        )
-        allow(
-            machine,
-            ["sagemaker:CreateProcessingJob", "sagemaker:DescribeProcessingJob", "sagemaker:StopProcessingJob"],
-            [jobs["processing"]],
-        )
-        allow(machine, ["sagemaker:AddTags"], [*jobs.values()])
+        for kind in ("Training", "Processing"):
+            allow_jobs(machine, kind, self._job_prefix)
+        allow_waiting(machine, "StepFunctionsExecution")
         allow(
             machine,
             ["iam:PassRole"],
             [self.role.role_arn],
             StringEquals={"iam:PassedToService": "sagemaker.amazonaws.com"},
         )
-        rules = [
-            stack.format_arn(service="events", resource="rule", resource_name=name)
-            for name in (
-                "StepFunctionsGetEventsForSageMakerTrainingJobsRule",
-                "StepFunctionsGetEventsForSageMakerProcessingJobsRule",
-                "StepFunctionsGetEventsForStepFunctionsExecutionRule",
-            )
-        ]
-        allow(machine, ["events:DescribeRule", "events:PutRule", "events:PutTargets"], rules)
         group, versions = (
             stack.format_arn(service="sagemaker", resource=kind, resource_name=name)
             for kind, name in (
@@ -408,14 +396,7 @@ class TrainingWorkflow(Construct):
         allow(machine, ["sns:Publish"], [self.topic.topic_arn])
         if self._encryption_key:
             allow(machine, ["kms:Decrypt", "kms:GenerateDataKey*"], [self._encryption_key.key_arn])
-            # What SageMaker asks of who makes jobs with encrypted volumes.
-            allow(machine, ["kms:DescribeKey"], [self._encryption_key.key_arn])
-            allow(
-                machine,
-                ["kms:CreateGrant"],
-                [self._encryption_key.key_arn],
-                Bool={"kms:GrantIsForAWSResource": "true"},
-            )
+            allow_volume_key(machine, self._encryption_key)
 
     def _allow_distributed_map(self, stack: Stack, machine: stepfunctions.StateMachine) -> None:
         """Let the state machine start itself, for each part: in a policy of its own, which may name the machine.
@@ -434,50 +415,6 @@ class TrainingWorkflow(Construct):
                 ),
             ],
         )
-
-    def _starts(
-        self, start_on_upload: bool, schedule: events.Schedule | None, schedule_input: Mapping[str, Any] | None
-    ) -> None:
-        if start_on_upload:
-            incoming = self.artifacts.datasets.under("incoming/")
-            events.Rule(
-                self,
-                "Uploads",
-                description=f"Starts a training for each data set under {incoming.prefix}",
-                event_pattern=events.EventPattern(
-                    source=["aws.s3"],
-                    detail_type=["Object Created"],
-                    detail={
-                        "bucket": {"name": [incoming.bucket.bucket_name]},
-                        "object": {
-                            "key": events.Match.any_of(
-                                events.Match.wildcard(f"{incoming.prefix}*.jsonl"),
-                                events.Match.wildcard(f"{incoming.prefix}*.csv"),
-                            )
-                        },
-                    },
-                ),
-                targets=[
-                    targets.SfnStateMachine(
-                        self.state_machine,
-                        input=events.RuleTargetInput.from_object(
-                            {"dataset": events.EventField.from_path("$.detail.object.key")}
-                        ),
-                    )
-                ],
-            )
-        if schedule:
-            events.Rule(
-                self,
-                "Schedule",
-                description=f"Starts trainings of {self.node.path}",
-                schedule=schedule,
-                targets=[
-                    targets.SfnStateMachine(
-                        self.state_machine, input=events.RuleTargetInput.from_object(dict(schedule_input or {}))
-                    )
-                ],
-            )
 
 
 def _image_problems(endpoint: Endpoint, script: TrainingScript) -> Iterator[str]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
 
 _UPLOAD_BYTES = 8 * 1024 * 1024
 """What is gathered before it is sent; S3 takes 10,000 parts, of at least 5 MB each but for the last one:
@@ -62,13 +63,17 @@ class S3Datasets:
 
     def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
         """Yield key and size in bytes of each object whose key begins with ``prefix``, in the order of the keys."""
+        yield from ((found["Key"], found["Size"]) for found in self.listed(prefix))
+
+    def listed(self, prefix: str) -> Iterator[ObjectTypeDef]:
+        """Yield what S3's list says of each object whose key begins with ``prefix``. Raises GatewayError."""
         token: dict[str, str] = {}
         while True:
             page = call_service(
                 lambda: self.client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, **token),  # type: ignore[arg-type]  # noqa: B023
                 self.budget,
             )
-            yield from ((found["Key"], found["Size"]) for found in page.get("Contents", ()))
+            yield from page.get("Contents", ())
             if not page.get("IsTruncated"):
                 return
             token = {"ContinuationToken": page["NextContinuationToken"]}

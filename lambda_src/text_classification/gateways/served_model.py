@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from text_classification.gateways.calls import TimeBudget, call_service
 from text_classification.gateways.errors import MisconfiguredError
+from text_classification.gateways.hosting import Hosting
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -14,14 +13,10 @@ class ServedModel:
     """The model of an endpoint.
 
     Args:
-        client: Of SageMaker, made with ``budget.client_config()``.
-        endpoint_name: The endpoint.
-        budget: How long a call may take, repetitions included.
+        hosting: What SageMaker knows of the endpoint.
     """
 
-    client: Any
-    endpoint_name: str
-    budget: TimeBudget
+    hosting: Hosting
 
     def name(self) -> str:
         """Return the name of the model in service; of several variants that of the one with the largest weight.
@@ -31,13 +26,13 @@ class ServedModel:
         Raises:
             GatewayError: SageMaker failed, or the endpoint's variants have no models of their own.
         """
-        endpoint = call_service(lambda: self.client.describe_endpoint(EndpointName=self.endpoint_name), self.budget)
-        config_name = endpoint["EndpointConfigName"]
-        config = call_service(lambda: self.client.describe_endpoint_config(EndpointConfigName=config_name), self.budget)
+        endpoint = self.hosting.endpoint()
+        config = self.hosting.config(endpoint["EndpointConfigName"])
         weights = {each["VariantName"]: each.get("CurrentWeight", 1) for each in endpoint.get("ProductionVariants", ())}
         models = {each["VariantName"]: each.get("ModelName") for each in config["ProductionVariants"]}
         variant = max(models, key=lambda name: weights.get(name, 0))
         if not models[variant]:
-            message = f"variant {variant} of endpoint {self.endpoint_name} has no model, but inference components"
-            raise MisconfiguredError(message, {"endpoint": self.endpoint_name})
+            name = endpoint["EndpointName"]
+            message = f"variant {variant} of endpoint {name} has no model, but inference components"
+            raise MisconfiguredError(message, {"endpoint": name})
         return str(models[variant])

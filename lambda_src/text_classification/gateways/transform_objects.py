@@ -50,17 +50,8 @@ class TransformObjects:
 
     def found(self, prefix: str) -> Iterator[StoredFile]:
         """Yield the objects whose keys begin with ``prefix``, in the order of the keys. Raises GatewayError."""
-        token: dict[str, str] = {}
-        while True:
-            page = call_service(
-                lambda: self.client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, **token),  # noqa: B023 - at once
-                self.budget,
-            )
-            for each in page.get("Contents", ()):
-                yield StoredFile(key=each["Key"], size=each["Size"], etag=each["ETag"].strip('"'))
-            if not page.get("IsTruncated"):
-                return
-            token = {"ContinuationToken": page["NextContinuationToken"]}
+        for each in self.datasets.listed(prefix):
+            yield StoredFile(key=each["Key"], size=each["Size"], etag=each["ETag"].strip('"'))
 
     def etag(self, key: str) -> str | None:
         """Return what tells an object's content from another; None without such an object. Raises GatewayError."""

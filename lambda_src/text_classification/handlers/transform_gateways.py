@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import boto3
 
 from text_classification.gateways.calls import TimeBudget
+from text_classification.gateways.hosting import SageMakerHosting
 from text_classification.gateways.served_model import ServedModel
 from text_classification.gateways.transform_objects import TransformObjects
 from text_classification.handlers.execution_gateways import BUDGET
@@ -21,4 +22,5 @@ def transform_objects(environment: Mapping[str, str], budget: TimeBudget = BUDGE
 def served_model(environment: Mapping[str, str]) -> ServedModel:
     """Return the model that the endpoint serves that ``ENDPOINT_NAME`` names."""
     client = boto3.client("sagemaker", config=BUDGET.client_config())
-    return ServedModel(client=client, endpoint_name=environment["ENDPOINT_NAME"], budget=BUDGET)
+    hosting = SageMakerHosting(client=client, endpoint_name=environment["ENDPOINT_NAME"], budget=BUDGET)
+    return ServedModel(hosting=hosting)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
@@ -14,6 +14,7 @@ from moto import mock_aws
 from text_classification.gateways.calls import TimeBudget
 from text_classification.gateways.errors import MisconfiguredError
 from text_classification.gateways.executions import Execution
+from text_classification.gateways.hosting import SageMakerHosting
 from text_classification.gateways.served_model import ServedModel
 from text_classification.gateways.transform_objects import TransformObjects
 from text_classification.logic import transform_rounds
@@ -37,7 +38,8 @@ class SageMaker:
         self.config: dict[str, Any] = {"ProductionVariants": [{"VariantName": "AllTraffic", "ModelName": "model-7"}]}
 
     def describe_endpoint(self, **_: str) -> dict[str, Any]:
-        return {"EndpointConfigName": "c", "ProductionVariants": [{"VariantName": "AllTraffic", "CurrentWeight": 1.0}]}
+        variant = {"VariantName": "AllTraffic", "CurrentWeight": 1.0}
+        return {"EndpointName": "reviews", "EndpointConfigName": "c", "ProductionVariants": [variant]}
 
     def describe_endpoint_config(self, **_: str) -> dict[str, Any]:
         return self.config
@@ -102,7 +104,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         sagemaker = SageMaker()
         rounds = Rounds(
             objects=objects,
-            model=ServedModel(client=sagemaker, endpoint_name="reviews", budget=BUDGET),
+            model=ServedModel(
+                hosting=SageMakerHosting(client=cast(Any, sagemaker), endpoint_name="reviews", budget=BUDGET)
+            ),
             job_prefix="label",
             max_line_bytes=1_000,
             has_time=lambda: True,
