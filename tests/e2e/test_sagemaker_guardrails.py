@@ -91,6 +91,17 @@ def error_alarm(endpoint: str, config: str) -> str:
     return name
 
 
+def keep_in_alarm(account: Account, alarm: str, endpoint: str) -> None:
+    """Put an alarm into ``ALARM`` until a deployment minds; its own evaluation, within a second, takes it out."""
+    cloudwatch = boto3.client("cloudwatch")
+
+    def noticed() -> bool:
+        cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="to try it")
+        return bool(account.sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointStatus"] != "Updating")
+
+    eventually(noticed)
+
+
 def deployment(kind: str, *alarms: str, wait: int = 600, last: int = 120, **size: Any) -> Any:
     routing = {"Type": kind, "WaitIntervalInSeconds": wait, **size}
     policy = {"TrafficRoutingConfiguration": routing, "TerminationWaitInSeconds": last}
@@ -175,7 +186,7 @@ def test_an_alarm_while_the_new_fleet_bakes_alone_brings_the_old_one_back(accoun
 
     account.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=new, DeploymentConfig=all_at_once)
     eventually(lambda: account.invoke(endpoint)["greeting"] == "new")
-    boto3.client("cloudwatch").set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="to try it")
+    keep_in_alarm(account, alarm, endpoint)
     description = account.wait(endpoint)
 
     assert alarm in description["FailureReason"]
