@@ -97,6 +97,11 @@ def task(integration: str, arguments: Mapping[str, object] | str, **fields: obje
     }
 
 
+def event_attribute(event: str) -> State:
+    """Return the attribute of a message by which subscribers filter, of a JSONata expression."""
+    return {"event": {"DataType": "String", "StringValue": jsonata(event)}}
+
+
 def passing_lambda_errors() -> list[State]:
     """Return the retrier for a function whose own errors would come again."""
     return retry(_PASSING_LAMBDA_ERRORS, attempts=5)

@@ -11,6 +11,9 @@ from typing import Any
 
 from sm_constructs._states import SAGEMAKER_LIMITS, State, passing_lambda_errors, retry, task
 
+STATES_AFTER_FAILURES = ("IsAllDelivered", "CountFailures", "IsItWorthAnotherTry", "Explain", "Tell", "Failed")
+"""What an execution goes through once a state has failed, or not all was delivered."""
+
 _WITHOUT_WORDS = {
     "error": "TransformError",
     "cause": "{% 'it failed, and nobody could say why: ' & $string($jobError) %}",

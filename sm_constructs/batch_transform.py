@@ -22,7 +22,7 @@ from sm_constructs._job_store import job_topic
 from sm_constructs._log_groups import log_group
 from sm_constructs._names import unique_name
 from sm_constructs._states import allow, allow_jobs, allow_volume_key, state_machine
-from sm_constructs._transform_states import TransformStates
+from sm_constructs._transform_states import STATES_AFTER_FAILURES, TransformStates
 from sm_constructs._validation import Problems
 from sm_constructs.endpoint import instances
 from sm_constructs.endpoint.endpoint import Endpoint
@@ -207,6 +207,7 @@ class BatchTransform(Construct):
         return {
             "BUCKET_NAME": self._prefix.bucket.bucket_name,
             "STATE_MACHINE_ARN": self.state_machine.state_machine_arn,
+            "STATES_AFTER_FAILURES": ",".join(STATES_AFTER_FAILURES),
         }
 
     def grant_start(self, grantee: iam.IGrantable) -> iam.Grant:

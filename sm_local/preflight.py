@@ -30,6 +30,7 @@ class Verdict(Enum):
 
     READY = ("ok", "green")
     MISSING = ("missing", "red")
+    LATER = ("later", "yellow")
     UNKNOWN = ("unknown", "yellow")
 
 
@@ -130,18 +131,21 @@ class _Need:
     name: str
     key: str  # the quota's name or its code
     amount: int
-    instances: bool
+    instances: bool = True
+    later: bool = False  # the deployment does without it
 
 
 def _needs(requirements: Requirements) -> list[_Need]:
     needs = []
     for instance_type, count in sorted(requirements.instances.items()):
         name = f"{instance_type} for endpoint usage"
-        needs.append(_Need(name=name, key=name, amount=count, instances=True))
+        needs.append(_Need(name=name, key=name, amount=count))
     if requirements.serverless_concurrency:
         name = "total concurrency across all serverless endpoints"
         amount = requirements.serverless_concurrency
         needs.append(_Need(name=name, key=SERVERLESS_CONCURRENCY_QUOTA, amount=amount, instances=False))
+    for name, count in sorted(requirements.jobs.items()):
+        needs.append(_Need(name=name, key=name, amount=count, later=True))
     return needs
 
 
@@ -167,15 +171,17 @@ def _quota(need: _Need, found: tuple[str, float] | None, target: Target) -> Find
         return Finding(subject=subject, verdict=Verdict.UNKNOWN, detail=detail)
     code, value = found
     if value >= need.amount:
-        detail = f"{value:.0f}, of which this deployment needs {need.amount}"
-        if need.instances and value < 2 * need.amount:
+        who = "its jobs need" if need.later else "this deployment needs"
+        detail = f"{value:.0f}, of which {who} {need.amount}"
+        if need.instances and not need.later and value < 2 * need.amount:
             # https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green.html
             detail += f"; a later update starts as many beside them, and needs {2 * need.amount} for a while"
         return Finding(subject=subject, verdict=Verdict.READY, detail=detail)
+    detail = f"{value:.0f}, {need.amount} needed"
     return Finding(
         subject=subject,
-        verdict=Verdict.MISSING,
-        detail=f"{value:.0f}, {need.amount} needed",
+        verdict=Verdict.LATER if need.later else Verdict.MISSING,
+        detail=f"{detail} by jobs, which fail without; the deployment does not" if need.later else detail,
         remedy=[
             f"aws service-quotas request-service-quota-increase --region {target.region} "
             f"--service-code sagemaker --quota-code {code} --desired-value {need.amount}"

@@ -11,10 +11,12 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
 from sm_constructs._function_settings import FunctionSettings
+from sm_constructs._job_store import job_topic
 from sm_constructs._log_groups import log_group
 from sm_constructs._names import named
 from sm_constructs._states import (
@@ -22,6 +24,7 @@ from sm_constructs._states import (
     allow,
     allow_volume_key,
     catch,
+    event_attribute,
     invoke,
     jsonata,
     passing_lambda_errors,
@@ -38,7 +41,11 @@ _TIMEOUT = Duration.minutes(1)
 # An endpoint takes one change at a time, and says so as a validation error.
 _BUSY_ENDPOINT = retry(attempts=40, interval=15, longest=300)
 
-
+# Of a function, the words of its exception: https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
+_NOT_PLANNED = (
+    "{'Error': $states.errorOutput.Error, 'Cause': $contains($states.errorOutput.Cause, /^\\{\"errorMessage\"/) "
+    "? $parse($states.errorOutput.Cause).errorMessage : $states.errorOutput.Cause}"
+)
 NOT_REMEMBERED = "ModelNotRemembered"
 _NOT_REMEMBERED = (
     f"{{'Error': '{NOT_REMEMBERED}', "
@@ -59,7 +66,7 @@ class ModelPromotion(Construct):
 
     When the endpoint has moved, the model's place is written to the parameter that deployments read, and the models and
     configurations that earlier promotions made are deleted, unless they are in use. When it has not, the execution
-    fails with the reason, and what it made is deleted.
+    fails with the reason, which ``topic`` hears, too, and what it made is deleted.
 
     Args:
         scope: The parent construct.
@@ -68,14 +75,17 @@ class ModelPromotion(Construct):
         endpoint: The endpoint.
         poll_interval: How often the endpoint is looked at while it moves, 1 second or more. When omitted: 15 seconds.
         timeout: How long all may take. When omitted: 9 hours, more than SageMaker gives a deployment.
+        topic: Hears of promotions and rollbacks that have failed, with the attribute ``event``, ``promotion_failed``.
+            When omitted: one is made.
         log_retention: How long logs are kept. When omitted: one month.
         removal_policy: What happens to the logs when the stack is deleted. When omitted: they are kept.
         vpc: The VPC that the functions run in, in its private subnets. When omitted: Lambda's own network.
-        encryption_key: The KMS key for environment variables and logs. When omitted: keys that AWS manages.
+        encryption_key: The KMS key for environment variables, logs and the topic. When omitted: keys that AWS manages.
         lambda_platform: Python version and architecture of the functions. When omitted: Python 3.13 on arm64.
 
     Attributes:
         state_machine: The state machine.
+        topic: The topic.
         functions: What it calls, by the names of their constructs: ``Plan`` and ``CleanUp``.
         in_service_function: Tells which model is in service, for who compares with it.
 
@@ -94,6 +104,7 @@ class ModelPromotion(Construct):
         endpoint: Endpoint,
         poll_interval: Duration | None = None,
         timeout: Duration | None = None,
+        topic: sns.ITopic | None = None,
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
         vpc: ec2.IVpc | None = None,
@@ -112,6 +123,7 @@ class ModelPromotion(Construct):
         promoted_model.keep_in_service_at(endpoint)
         self._promoted = promoted_model
         self._endpoint = endpoint
+        self.topic: sns.ITopic = topic or job_topic(self, encryption_key=encryption_key)
         self._settings = FunctionSettings(
             memory_size_mb=256,
             log_retention=log_retention,
@@ -145,7 +157,7 @@ class ModelPromotion(Construct):
                 encryption_key=encryption_key,
             ),
         )
-        self._allow_state_machine()
+        self._allow_state_machine(encryption_key)
 
     def grant_start_execution(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow to promote a model and to roll back."""
@@ -200,6 +212,9 @@ class ModelPromotion(Construct):
                     Retry=passing_lambda_errors(),
                 ),
                 # Nothing is made yet.
+                "Catch": [
+                    {"ErrorEquals": ["States.ALL"], "Assign": {"failure": jsonata(_NOT_PLANNED)}, "Next": "TellFailure"}
+                ],
                 "Next": "CreateModel",
             },
             "CreateModel": fallible(
@@ -248,7 +263,7 @@ class ModelPromotion(Construct):
                     {
                         "ErrorEquals": ["States.ALL"],
                         "Assign": {"failure": jsonata(_NOT_REMEMBERED)},
-                        "Next": "NotPromoted",
+                        "Next": "TellFailure",
                     }
                 ],
                 "Next": "DeleteOldModels",
@@ -261,6 +276,26 @@ class ModelPromotion(Construct):
             "Promoted": {"Type": "Pass", "Output": jsonata("$plan.version"), "End": True},
             "RemoveHalfMade": {
                 **invoke(clean_up, {"name": name}, Retry=retry()),
+                "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "TellFailure"}],
+                "Next": "TellFailure",
+            },
+            "TellFailure": {
+                **task(
+                    "sns:publish",
+                    {
+                        "TopicArn": self.topic.topic_arn,
+                        "Subject": "A promotion failed",
+                        "Message": {
+                            "promotion": jsonata("$states.context.Execution.Name"),
+                            "event": "promotion_failed",
+                            "request": jsonata("$states.context.Execution.Input"),
+                            "error": jsonata("$failure.Error"),
+                            "cause": jsonata("$failure.Cause"),
+                        },
+                        "MessageAttributes": event_attribute("'promotion_failed'"),
+                    },
+                ),
+                "Retry": retry(),
                 "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "NotPromoted"}],
                 "Next": "NotPromoted",
             },
@@ -271,7 +306,7 @@ class ModelPromotion(Construct):
             },
         }
 
-    def _allow_state_machine(self) -> None:
+    def _allow_state_machine(self, topic_key: kms.IKey | None) -> None:
         stack, machine, prefix = Stack.of(self), self.state_machine, self._promoted.name_prefix
         model = self._endpoint.model
         assert model is not None  # noqa: S101 - endpoint_problems
@@ -298,6 +333,9 @@ class ModelPromotion(Construct):
             StringEquals={"iam:PassedToService": "sagemaker.amazonaws.com"},
         )
         allow(machine, ["ssm:PutParameter"], [self._promoted.parameter.parameter_arn])
+        allow(machine, ["sns:Publish"], [self.topic.topic_arn])
+        if topic_key:
+            allow(machine, ["kms:Decrypt", "kms:GenerateDataKey*"], [topic_key.key_arn])
         if key := self._endpoint.encryption_key:
             allow_volume_key(machine, key)
 

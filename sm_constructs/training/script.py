@@ -42,7 +42,7 @@ class TrainingScript:
         directory: Where the script and what it imports lie.
         entry_point: The script's name in the directory.
         hyperparameters: What can be chosen, by name, each as a JSON schema with ``type``, and ``minimum``, ``maximum``
-            or ``enum``.
+            or ``enum``; ``one_instance`` has the values that a job on several instances cannot have.
         metrics: Regular expressions that find metrics in the script's output, by the metrics' names.
         model_format: What serves the model: ``"native"``, ``"onnx"``, or ``"auto"``, the faster one as measured.
         distributed: Whether a job on several instances gives each a part of the data (``"shards"``) or all of it

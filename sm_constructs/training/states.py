@@ -9,14 +9,33 @@ from typing import Any
 from aws_cdk import Duration
 from aws_cdk import aws_lambda as lambda_
 
-from sm_constructs._states import SAGEMAKER_LIMITS, State, catch, invoke, jsonata, passing_lambda_errors, retry, task
+from sm_constructs._states import (
+    SAGEMAKER_LIMITS,
+    State,
+    catch,
+    event_attribute,
+    invoke,
+    jsonata,
+    passing_lambda_errors,
+    retry,
+    task,
+)
 from sm_constructs.training.jobs import JobSettings
 from sm_constructs.training.promotion import NOT_REMEMBERED
 
 _EXPLAIN = "ExplainFailure"
-STATES_AFTER_FAILURES = (_EXPLAIN, "HasPackage", "RejectHalfMade", "AnnounceFailure", "Failed")
+STATES_AFTER_FAILURES = (
+    _EXPLAIN,
+    "WhatIsHalfMade",
+    "RejectModelOfFailure",
+    "RemoveArchive",
+    "AnnounceFailure",
+    "Failed",
+)
 """What an execution goes through once a state has failed."""
 
+# Between these the model's archive may be there, and nothing knows of it.
+_ARCHIVING = ("PackageAndEvaluate", "JudgeModel", "RegisterModel")
 # A quota that is reached, or throttling; a request that is wrong has the same name, so it ends soon.
 _SAGEMAKER_ERRORS = [*SAGEMAKER_LIMITS, "SageMaker.AmazonSageMakerException", "SageMaker.SageMakerException"]
 _CREATION = retry(_SAGEMAKER_ERRORS, attempts=6, interval=60, longest=900)
@@ -235,7 +254,7 @@ class Workflow:
                             "model_package_arn": jsonata("$package_arn"),
                             "task_token": jsonata("$states.context.Task.Token"),
                         },
-                        "MessageAttributes": _attributes("'approval_requested'"),
+                        "MessageAttributes": event_attribute("'approval_requested'"),
                     },
                 ),
                 "TimeoutSeconds": self.approval_timeout.to_seconds(),
@@ -313,7 +332,7 @@ class Workflow:
                             "model_version": jsonata("$judgement.model_version"),
                             "model_package_arn": jsonata("$package_arn"),
                         },
-                        "MessageAttributes": _attributes("$outcome"),
+                        "MessageAttributes": event_attribute("$outcome"),
                     },
                 ),
                 "Output": jsonata(result),
@@ -345,12 +364,12 @@ class Workflow:
                                 "message": jsonata("$failure.Cause"),
                             }
                         },
-                        "Next": "HasPackage",
+                        "Next": "WhatIsHalfMade",
                     }
                 ],
-                "Next": "HasPackage",
+                "Next": "WhatIsHalfMade",
             },
-            "HasPackage": {
+            "WhatIsHalfMade": {
                 "Type": "Choice",
                 "Choices": [
                     {
@@ -358,13 +377,27 @@ class Workflow:
                         "Condition": jsonata(
                             f"$package_arn != '' and $not($contains($explanation.cause, '{NOT_REMEMBERED}'))"
                         ),
-                        "Next": "RejectHalfMade",
-                    }
+                        "Next": "RejectModelOfFailure",
+                    },
+                    {
+                        # No version in the registry refers to it.
+                        "Condition": jsonata(f"$package_arn = '' and $failed_state in {list(_ARCHIVING)}"),
+                        "Next": "RemoveArchive",
+                    },
                 ],
                 "Default": "AnnounceFailure",
             },
-            "RejectHalfMade": {
-                **self._set_status("Rejected", "RejectHalfMade"),
+            "RemoveArchive": {
+                **task(
+                    "aws-sdk:s3:deleteObject",
+                    {"Bucket": self.jobs.bucket, "Key": jsonata("'models/' & $training_id & '/model.tar.gz'")},
+                ),
+                "Retry": retry(),
+                "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "AnnounceFailure"}],
+                "Next": "AnnounceFailure",
+            },
+            "RejectModelOfFailure": {
+                **self._set_status("Rejected", "RejectModelOfFailure"),
                 "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "AnnounceFailure"}],
                 "Next": "AnnounceFailure",
             },
@@ -381,7 +414,7 @@ class Workflow:
                             "error": jsonata("$explanation.error"),
                             "cause": jsonata("$explanation.cause"),
                         },
-                        "MessageAttributes": _attributes("'failed'"),
+                        "MessageAttributes": event_attribute("'failed'"),
                     },
                 ),
                 "Retry": retry(),
@@ -453,8 +486,3 @@ class Workflow:
             "Catch": catch(state, _EXPLAIN),
             "Next": then,
         }
-
-
-def _attributes(event: str) -> State:
-    """Return what subscribers can filter by."""
-    return {"event": {"DataType": "String", "StringValue": jsonata(event)}}

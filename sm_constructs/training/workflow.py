@@ -106,7 +106,7 @@ class TrainingWorkflow(Construct):
         state_machine: The state machine.
         promotion: The state machine that promotes and rolls back.
         topic: Tells of trainings that ended or wait for approval; the attribute ``event`` is ``promoted``,
-            ``not_promoted``, ``rejected``, ``failed`` or ``approval_requested``.
+            ``not_promoted``, ``rejected``, ``failed``, ``approval_requested`` or ``promotion_failed``.
         model_package_group_name: The group in the Model Registry.
         functions: The Lambda functions, by what they do.
         role: What the jobs may do.
@@ -210,6 +210,7 @@ class TrainingWorkflow(Construct):
             promoted_model=promoted_model,
             endpoint=endpoint,
             poll_interval=poll_interval,
+            topic=self.topic,
             log_retention=log_retention,
             removal_policy=removal_policy,
             vpc=vpc,
@@ -332,17 +333,14 @@ class TrainingWorkflow(Construct):
         return allow(grantee, ["states:DescribeExecution", "states:GetExecutionHistory"], [executions])
 
     def _define_functions(self, settings: FunctionSettings) -> dict[str, lambda_.Function]:
-        environment = {
-            "BUCKET_NAME": self.artifacts.bucket.bucket_name,
-            "JOB_PREFIX": self._job_prefix,
-            "TRAINING_RULES": self.rules,
-        }
-
-        def function(construct_id: str, handler: str, timeout: Duration) -> lambda_.Function:
-            return settings.function(self, construct_id, handler=handler, environment=environment, timeout=timeout)
+        def function(construct_id: str, handler: str, timeout: Duration, **environment: str) -> lambda_.Function:
+            bucket = {"BUCKET_NAME": self.artifacts.bucket.bucket_name}
+            return settings.function(
+                self, construct_id, handler=handler, environment={**bucket, **environment}, timeout=timeout
+            )
 
         functions = {
-            "plan": function("Plan", "plan_training", _TIMEOUT),
+            "plan": function("Plan", "plan_training", _TIMEOUT, JOB_PREFIX=self._job_prefix, TRAINING_RULES=self.rules),
             "check_part": function("CheckPart", "check_dataset.check_part", _DATA_TIMEOUT),
             "combine": function("Combine", "check_dataset.combine", _DATA_TIMEOUT),
             "select": function("Select", "select_trial", _TIMEOUT),
@@ -393,6 +391,8 @@ class TrainingWorkflow(Construct):
         )
         allow(machine, ["sagemaker:CreateModelPackage"], [group, versions])
         allow(machine, ["sagemaker:UpdateModelPackage"], [versions])
+        archives = self.artifacts.models.key("*/model.tar.gz")
+        allow(machine, ["s3:DeleteObject"], [self.artifacts.bucket.arn_for_objects(archives)])
         allow(machine, ["sns:Publish"], [self.topic.topic_arn])
         if self._encryption_key:
             allow(machine, ["kms:Decrypt", "kms:GenerateDataKey*"], [self._encryption_key.key_arn])

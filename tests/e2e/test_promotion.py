@@ -57,10 +57,12 @@ def test_a_model_that_cannot_be_loaded_does_not_get_into_service(trainings: Trai
     before, made = trainings.version(), made_by_promotions(trainings)
     (tmp_path / "metadata.json").write_text("{}")
 
-    with trainings.calling() as calls:
+    with trainings.calling() as calls, trainings.messages() as messages:
         promotion = trainings.run("Promotion", {"model_data": trainings.put_model(tmp_path)})
+        told = messages.next("promotion_failed", promotion=promotion["name"])
 
     assert (promotion["status"], promotion["error"]) == ("FAILED", "EndpointNotMoved")
+    assert told["cause"] == promotion["cause"]
     assert (calls.failures, trainings.version()) == ([], before)
     assert made_by_promotions(trainings) == made  # what it made is gone again
 
@@ -69,7 +71,11 @@ def test_a_model_that_cannot_be_loaded_does_not_get_into_service(trainings: Trai
     "request_", [{}, {"model_data": "model.tar.gz"}, {"rollback": True, "model_data": "s3://b/m.tar.gz"}]
 )
 def test_a_request_that_is_none_is_refused(trainings: TrainingStack, request_: dict[str, object]) -> None:
-    promotion = trainings.run("Promotion", request_)
+    with trainings.messages() as messages:
+        promotion = trainings.run("Promotion", request_)
+        told = messages.next("promotion_failed", promotion=promotion["name"])
 
-    assert promotion["status"] == "FAILED"
+    assert (promotion["status"], promotion["error"]) == ("FAILED", "PromotionError")
     assert "model_data" in promotion["cause"]
+    assert "errorMessage" not in promotion["cause"]
+    assert (told["error"], told["cause"], told["request"]) == (promotion["error"], promotion["cause"], request_)

@@ -14,6 +14,7 @@ import pytest
 from sm_client import ApiError, Training
 from sm_local import process
 from tests.local_aws import LocalAws
+from tests.permissions import resource_of, role_of_function, without
 from tests.trainings.data import real_rows
 from tests.trainings.stack import TrainingStack
 
@@ -85,7 +86,7 @@ def test_broken_rows_are_refused_by_their_numbers(trainings: TrainingStack) -> N
 
     with trainings.messages() as messages:
         training = train(trainings, "datasets/broken/")
-        told = messages.next("failed", training.training_id)
+        told = messages.next("failed", training_id=training.training_id)
 
     assert (training.status, training.state) == ("failed", "CombineParts"), training
     assert training.error is not None
@@ -116,12 +117,31 @@ def test_one_of_three_trials_is_killed_and_the_best_of_the_others_wins(
     assert package["CustomerMetadataProperties"]["training_job"].endswith("-3")
 
 
-def test_when_all_trials_fail_it_is_said_why(trainings: TrainingStack, reviews: str) -> None:
-    training = train(trainings, reviews, hyperparameters={**SMALL, "loss": "hinge"}, instance_count=2)
+def test_when_all_trials_fail_it_is_said_why(trainings: TrainingStack, reviews: str, local_aws: LocalAws) -> None:
+    training = trainings.client.train(reviews, hyperparameters=SMALL, feedback=False)
 
-    assert (training.status, training.state) == ("failed", "SelectTrial"), training
-    assert training.error is not None
-    assert "hinge" in training.error.detail
+    name = kill_training_job(local_aws, f"{training.training_id}-1")
+    *_, ended = trainings.client.watch_training(training, timeout_s=240)
+
+    assert (ended.status, ended.state) == ("failed", "SelectTrial"), ended
+    assert ended.error is not None
+    assert name in ended.error.detail
+    reason = boto3.client("sagemaker").describe_training_job(TrainingJobName=name)["FailureReason"]
+    assert reason in ended.error.detail
+
+
+def test_a_model_that_was_packaged_and_could_not_be_judged_is_removed(trainings: TrainingStack, reviews: str) -> None:
+    judge = role_of_function(resource_of("Trainings", "AWS::Lambda::Function", "TrainingJudge"))
+    with without(judge, "s3:GetObject"):
+        training = train(trainings, reviews)
+
+    def objects(prefix: str) -> list[str]:
+        listed = boto3.client("s3").list_objects_v2(Bucket=trainings.outputs["ArtifactBucketName"], Prefix=prefix)
+        return [found["Key"] for found in listed.get("Contents", [])]
+
+    assert (training.status, training.state) == ("failed", "JudgeModel"), training
+    assert objects(f"trainings/{training.training_id}/evaluation/evaluation.json")
+    assert objects(f"models/{training.training_id}/") == []
 
 
 def test_two_instances_train_one_model(trainings: TrainingStack, reviews: str) -> None:
@@ -151,14 +171,14 @@ def test_somebody_has_to_approve_where_that_is_asked_for(trainings: TrainingStac
     with trainings.messages() as messages:
         for approved in (False, True):
             training = client.train(reviews, hyperparameters=SMALL, approval=True, margin=0.0, feedback=False)
-            asked = messages.next("approval_requested", training.training_id)
+            asked = messages.next("approval_requested", training_id=training.training_id)
             waiting = sagemaker.describe_model_package(ModelPackageName=asked["model_package_arn"])
             assert waiting["ModelApprovalStatus"] == "PendingManualApproval"
             boto3.client("stepfunctions").send_task_success(
                 taskToken=asked["task_token"], output=json.dumps({"approved": approved})
             )
             *_, ended = client.watch_training(training, timeout_s=120)
-            told = messages.next(ended.outcome or "", training.training_id)
+            told = messages.next(ended.outcome or "", training_id=training.training_id)
             package = sagemaker.describe_model_package(ModelPackageName=told["model_package_arn"])
             outcomes[approved] = (ended.outcome, package["ModelApprovalStatus"], trainings.version())
             assert ("not approved" in (ended.reason or "")) is not approved
@@ -193,6 +213,7 @@ def test_an_upload_starts_a_training(trainings: TrainingStack) -> None:
         ({"hyperparameters": {"ngrams": 3}}, ["ngrams", "ngram_max", "loss"]),
         ({"hyperparameters": {"ngram_max": 99}}, ["ngram_max", "10"]),
         ({"instance_count": 9}, ["instance_count", "4"]),
+        ({"instance_count": 2, "hyperparameters": {"loss": "hinge"}}, ["loss", "hinge", "instance_count"]),
     ],
 )
 def test_a_wrong_request_is_refused_with_what_is_allowed(

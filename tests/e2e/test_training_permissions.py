@@ -89,12 +89,15 @@ class System:
                 "model_version": "none",
                 "candidate": {"accuracy": 0.5, "macro_f1": 0.5},
             },
+            "failed_state": "JudgeModel",
+            "explanation": {"error": "None", "cause": "none", "subject": "Nothing failed"},
         }
 
     def promotion(self) -> dict[str, Any]:
         """Return what the states of a promotion hand on."""
         request = {"model_data": f"s3://{self.bucket}/models/none/model.tar.gz"}
-        return {"plan": self.call("TrainingPromotionPlan", {"execution": uuid4().hex[:12], "request": request})}
+        plan = self.call("TrainingPromotionPlan", {"execution": uuid4().hex[:12], "request": request})
+        return {"plan": plan, "failure": {"Error": "None", "Cause": "none"}}
 
     def variables(self, machine: str) -> dict[str, Any]:
         return self.training() if machine == "Training" else self.promotion()
@@ -164,12 +167,15 @@ def says_that_it_is_denied(words: str, action: str) -> bool:
         ("Training", "PackageAndEvaluate", ["sagemaker:CreateProcessingJob", "sagemaker:DescribeProcessingJob"]),
         ("Training", "RegisterModel", ["sagemaker:CreateModelPackage"]),
         ("Training", "RejectModel", ["sagemaker:UpdateModelPackage"]),
+        ("Training", "RemoveArchive", ["s3:DeleteObject"]),
+        ("Training", "AnnounceFailure", ["sns:Publish"]),
         ("Training", "PromoteModel", ["states:DescribeExecution", "states:StartExecution", "states:StopExecution"]),
         ("Promotion", "CreateModel", ["iam:PassRole", "sagemaker:CreateModel"]),
         ("Promotion", "CreateEndpointConfig", ["sagemaker:CreateEndpointConfig"]),
         ("Promotion", "UpdateEndpoint", ["sagemaker:UpdateEndpoint"]),
         ("Promotion", "DescribeEndpoint", ["sagemaker:DescribeEndpoint"]),
         ("Promotion", "RememberModel", ["ssm:PutParameter"]),
+        ("Promotion", "TellFailure", ["sns:Publish"]),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -29,6 +29,7 @@ from sm_constructs import (
 )
 from sm_constructs.endpoint import Canary, CapacitySize
 from sm_constructs.monitoring import StateMachineThresholds
+from sm_constructs.training.states import STATES_AFTER_FAILURES
 from tests.synth.templates import all_of, only, resources_of, statements
 
 pytestmark = pytest.mark.usefixtures("bundles")
@@ -216,9 +217,7 @@ def test_whatever_calls_a_service_is_repeated_with_jitter_and_has_a_catch(stack:
         if state["Type"] == "Task":
             assert all(each["JitterStrategy"] == "FULL" for each in state["Retry"]), name
             assert all(each["MaxAttempts"] > 0 for each in state["Retry"]), name
-    # What has no catch has made nothing yet.
-    unguarded = {name for name, state in states if state["Type"] in ("Task", "Map") and "Catch" not in state}
-    assert unguarded == ({"PlanPromotion"} if promotion else set())
+    assert not {name for name, state in states if state["Type"] in ("Task", "Map") and "Catch" not in state}
 
 
 def test_every_failure_ends_in_one_place(stack: cdk.Stack) -> None:
@@ -226,7 +225,7 @@ def test_every_failure_ends_in_one_place(stack: cdk.Stack) -> None:
 
     states = definition(stack)["States"]
     after_the_model_is_judged = {"Announce"}
-    handled = {"ExplainFailure", "RejectHalfMade", "AnnounceFailure"}
+    handled = set(STATES_AFTER_FAILURES)
     for name, state in states.items():
         if name in handled | after_the_model_is_judged:
             continue
@@ -488,6 +487,7 @@ def test_a_model_that_is_in_service_and_not_remembered_is_told_so_and_not_reject
 
     (catcher,) = definition(stack, promotion=True)["States"]["RememberModel"]["Catch"]
     assert "ModelNotRemembered" in catcher["Assign"]["failure"]
-    assert catcher["Next"] == "NotPromoted"  # and not where a configuration in service would be removed
-    (rejecting,) = definition(stack)["States"]["HasPackage"]["Choices"]
+    assert catcher["Next"] == "TellFailure"  # and not where a configuration in service would be removed
+    rejecting, removing = definition(stack)["States"]["WhatIsHalfMade"]["Choices"]
     assert "ModelNotRemembered" in rejecting["Condition"]
+    assert "$package_arn = ''" in removing["Condition"]

@@ -42,16 +42,16 @@ class Messages:
 
     queue_url: str
 
-    def next(self, event: str, training_id: str, *, seconds: float = 120) -> dict[str, Any]:
-        """Wait for a training's message."""
+    def next(self, event: str, *, seconds: float = 120, **of: str) -> dict[str, Any]:
+        """Wait for the message of an event ``of`` something, such as a ``training_id``."""
         sqs, deadline = boto3.client("sqs"), time.monotonic() + seconds
         while time.monotonic() < deadline:
             for message in sqs.receive_message(QueueUrl=self.queue_url, WaitTimeSeconds=1).get("Messages", []):
                 sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
                 said: dict[str, Any] = json.loads(json.loads(message["Body"])["Message"])
-                if (said["event"], said["training_id"]) == (event, training_id):
+                if said["event"] == event and of.items() <= said.items():
                     return said
-        raise AssertionError(f"no message {event} of {training_id}")
+        raise AssertionError(f"no message {event} of {of}")
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,14 @@ from tests.unit.aws_answers import Aws
 
 SERVERLESS = {"ModelName": "m", "ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 5}}
 REAL_TIME = {"ModelName": "m", "InstanceType": "ml.m6g.large", "InitialInstanceCount": 2}
+TRAINING = {"InstanceType": "ml.m5.xlarge", "InstanceCount": "{% $plan.instance_count %}"}
 STAGE_WITH_LOGS = {"Type": "AWS::ApiGateway::Stage", "Properties": {"AccessLogSetting": {"Format": "{}"}}}
 NEEDS = Requirements(
     bootstrap_parameter="/cdk-bootstrap/hnb659fds/version",
     bootstrap_version=6,
     instances={"ml.m6g.large": 2},
     serverless_concurrency=5,
+    jobs={"ml.m6g.large for transform job usage": 1},
     api_logs=True,
 )
 IDENTITY = (
@@ -34,7 +36,7 @@ IDENTITY = (
 Quota = tuple[str, str, float]  # code, name, value
 QUOTAS: list[Quota] = [
     ("L-11111111", "ml.m6g.large for endpoint usage", 4.0),
-    ("L-22222222", "ml.m6g.large for transform job usage", 0.0),
+    ("L-22222222", "ml.m6g.large for transform job usage", 1.0),
     ("L-96300102", "Maximum total concurrency that can be allocated across all serverless endpoints", 10.0),
 ]
 
@@ -73,6 +75,7 @@ def test_an_account_that_has_everything_is_ready(aws: Account) -> None:
         "CDK bootstrap",
         "SageMaker quota: ml.m6g.large for endpoint usage",
         "SageMaker quota: total concurrency across all serverless endpoints",
+        "SageMaker quota: ml.m6g.large for transform job usage",
         "API Gateway's log role",
     ]
     assert "111122223333" in findings["credentials"].detail
@@ -168,7 +171,7 @@ def test_a_quota_that_is_not_listed_is_unknown(aws: Account) -> None:
 def test_no_quota_is_asked_for_where_no_endpoint_is_deployed(aws: Account) -> None:
     aws.deny("ListServiceQuotas")
     none = Requirements(
-        bootstrap_parameter="p", bootstrap_version=6, instances={}, serverless_concurrency=0, api_logs=False
+        bootstrap_parameter="p", bootstrap_version=6, instances={}, serverless_concurrency=0, jobs={}, api_logs=False
     )
     assert list(aws.findings(none)) == ["credentials", "CDK bootstrap"]
 
@@ -189,7 +192,7 @@ def test_what_may_not_be_looked_at_is_unknown_and_not_missing(aws: Account) -> N
     aws.deny("GetParameter", "ListServiceQuotas", "GetAccount")
     findings = aws.findings()
     assert findings.pop("credentials").verdict is Verdict.READY
-    assert len(findings) == 4
+    assert len(findings) == 5
     assert {finding.verdict for finding in findings.values()} == {Verdict.UNKNOWN}
     assert "no GetParameter" in findings["CDK bootstrap"].detail
 
@@ -201,8 +204,43 @@ def test_the_requirements_are_read_from_the_synthesized_templates(tmp_path: Path
         bootstrap_version=6,
         instances={"ml.m6g.large": 4},
         serverless_concurrency=5,
+        jobs={},
         api_logs=True,
     )
+
+
+def test_what_jobs_lack_is_told_and_does_not_keep_from_deploying(aws: Account) -> None:
+    aws.quotas(*QUOTAS[::2], ("L-22222222", "ml.m6g.large for transform job usage", 0.0))
+
+    finding = aws.findings()["SageMaker quota: ml.m6g.large for transform job usage"]
+
+    assert finding.verdict is Verdict.LATER
+    assert finding.detail.startswith("0, 1 needed")
+    assert "--quota-code L-22222222 --desired-value 1" in finding.remedy[0]
+
+
+def test_the_instances_of_jobs_are_read_from_the_state_machines(tmp_path: Path) -> None:
+    def job(**arguments: object) -> dict[str, object]:
+        return {"Type": "Task", "Arguments": arguments}
+
+    trials = {"MaxConcurrency": 3, "ItemProcessor": {"States": {"Train": job(ResourceConfig=TRAINING)}}}
+    spot = job(ResourceConfig=TRAINING | {"InstanceCount": 2}, EnableManagedSpotTraining=True)
+    warm = job(ResourceConfig=TRAINING | {"InstanceType": "ml.c5.large", "KeepAlivePeriodInSeconds": 60})
+    evaluate = job(ProcessingResources={"ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1}})
+    transform = job(TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 2})
+    states = {"Trials": trials, "Spot": spot, "Warm": warm, "Evaluate": evaluate, "Transform": transform}
+    before, after = json.dumps({"States": {**states, "Tell": {"TopicArn": "THE-TOPIC"}}}).split("THE-TOPIC")
+    definition = {"Fn::Join": ["", [before, {"Ref": "Topic"}, after]]}
+    _assembly(tmp_path, {"Type": "AWS::StepFunctions::StateMachine", "Properties": {"DefinitionString": definition}})
+
+    assert Requirements.of(tmp_path).jobs == {
+        "ml.m5.xlarge for training job usage": 3,
+        "ml.m5.xlarge for spot training job usage": 2,
+        "ml.c5.large for training job usage": 1,
+        "ml.c5.large for training warm pool usage": 1,
+        "ml.m5.large for processing job usage": 1,
+        "ml.m5.large for transform job usage": 2,
+    }
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,23 @@ def range_problems(values: Mapping[str, object], schemas: Mapping[str, Schema]) 
             yield f"{name} is {shown(low)}: must not be above {other}, which is {shown(high)}"
 
 
+def instance_problems(values: Mapping[str, object], schemas: Mapping[str, Schema]) -> Iterator[str]:
+    """Yield which hyperparameters a training job on several instances would refuse: ``one_instance`` of their schemas.
+
+    Args:
+        values: The hyperparameters of one trial, each allowed by its schema.
+        schemas: Those that the script knows, with their defaults.
+
+    >>> schemas = {"loss": {"enum": ["log_loss", "hinge"], "one_instance": ["hinge"]}}
+    >>> list(instance_problems({"loss": "hinge"}, schemas))
+    ['loss is "hinge": must be another one where instance_count is above 1']
+    """
+    for name, schema in schemas.items():
+        value = values.get(name, schema.get("default"))
+        if any(_same(value, each) for each in schema.get("one_instance", ())):
+            yield f"{name} is {shown(value)}: must be another one where instance_count is above 1"
+
+
 def as_strings(values: Mapping[str, object]) -> dict[str, str]:
     """Return hyperparameters as SageMaker passes them on: strings, which its toolkit reads as JSON where they are.
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError, from_json
 
-from text_classification.logic.hyperparameters import Schema, hyperparameter_problems, range_problems
+from text_classification.logic.hyperparameters import Schema, hyperparameter_problems, instance_problems, range_problems
 from text_classification.logic.requests import InvalidRequestError, validated
 
 _TRAINING_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")  # EventBridge names executions after two UUIDs
@@ -161,8 +161,9 @@ def parse_training(document: object, rules: TrainingRules) -> TrainingRequest:
         problems += against_rules
         kinds += ["training_rules"] * bool(against_rules)
     if request is not None and not problems:
-        found = (range_problems(trial, rules.hyperparameters) for trial in request.expanded_trials)
-        problems += dict.fromkeys(problem for trial in found for problem in trial)
+        problems += dict.fromkeys(
+            problem for trial in request.expanded_trials for problem in _trial_problems(trial, request, rules)
+        )
         kinds += ["training_rules"] * bool(problems)
     if request is None or problems:
         raise InvalidRequestError(problems, kinds=kinds)
@@ -220,6 +221,13 @@ def _problems(document: Mapping[str, Any], rules: TrainingRules) -> Iterator[str
             return
     if number > rules.max_trials:
         yield f"trials are {number:,}: must be at most {rules.max_trials}"
+
+
+def _trial_problems(trial: Hyperparameters, request: TrainingRequest, rules: TrainingRules) -> Iterator[str]:
+    """Yield what is wrong with hyperparameters that are allowed one by one."""
+    yield from range_problems(trial, rules.hyperparameters)
+    if request.instance_count > 1:
+        yield from instance_problems(trial, rules.hyperparameters)
 
 
 def _combinations(trials: Sequence[Hyperparameters] | Mapping[str, Sequence[Any]]) -> list[Hyperparameters]:

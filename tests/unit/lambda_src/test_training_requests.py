@@ -109,6 +109,15 @@ def test_a_range_that_ends_before_it_begins_is_told_of_each_trial(fields: dict[s
         parse_training({"dataset": "datasets/d/", **fields}, RULES)
 
 
+def test_what_several_instances_cannot_do_is_refused_before_they_are_paid_for() -> None:
+    hinge = {"hyperparameters": {"loss": "hinge"}}
+
+    assert refusal(**hinge, trials=[{}, {"loss": "log_loss"}], instance_count=2) == [
+        'loss is "hinge": must be another one where instance_count is above 1'
+    ]
+    parse_training({"dataset": "datasets/d/", **hinge}, RULES)
+
+
 @pytest.mark.parametrize(
     ("body", "problem"), [(b"{", "the body is not JSON: "), (b"[]", "the body is a list: must be")]
 )

@@ -21,7 +21,12 @@ RULES = TrainingRules(
     hyperparameters={
         "ngram_min": {"type": "integer", "minimum": 1, "maximum": 10, "default": 1},
         "ngram_max": {"type": "integer", "minimum": 1, "maximum": 10, "default": 4},
-        "loss": {"type": "string", "enum": ["log_loss", "hinge", "squared_hinge"], "default": "squared_hinge"},
+        "loss": {
+            "type": "string",
+            "enum": ["log_loss", "hinge", "squared_hinge"],
+            "one_instance": ["hinge"],
+            "default": "squared_hinge",
+        },
         "regularization": {
             "anyOf": [{"const": 0}, {"type": "number", "minimum": 1e-6, "maximum": 1e6}],
             "default": 0.0,
