@@ -95,8 +95,8 @@ def _definition(text: str | Mapping[str, Any]) -> Any:
 def _jobs(node: object, *, at_once: int) -> Iterator[tuple[str, int]]:
     """Yield the quota and the number of instances of each of SageMaker's jobs that a definition has."""
     match node:
-        case {"ResourceConfig": {"InstanceType": str() as kind, **cluster}}:
-            spot = "spot " if node.get("EnableManagedSpotTraining") else ""
+        case {"ResourceConfig": {"InstanceType": str() as kind, **cluster}, **request}:
+            spot = "spot " if request.get("EnableManagedSpotTraining") else ""
             yield f"{kind} for {spot}training job usage", at_once * _count(cluster)
             if "KeepAlivePeriodInSeconds" in cluster:
                 yield f"{kind} for training warm pool usage", at_once * _count(cluster)
