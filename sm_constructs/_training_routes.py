@@ -18,12 +18,13 @@ def add_training_routes(
     *,
     version: apigateway.Resource,
     training: TrainingWorkflow,
+    feedback: bool,
     queue: ClassificationQueue | None,
     settings: FunctionSettings,
     timeout: Duration,
     add_method: AddMethod,
 ) -> tuple[list[apigateway.Method], dict[str, lambda_.Function]]:
-    """Define ``POST /v1/trainings``, ``GET /v1/trainings/{training_id}`` and ``POST /v1/feedback``.
+    """Define ``POST /v1/trainings``, ``GET /v1/trainings/{training_id}`` and, with ``feedback``, ``POST /v1/feedback``.
 
     Returns:
         The methods, and the functions by what they do: ``train``, ``watch`` and ``correct``.
@@ -32,22 +33,23 @@ def add_training_routes(
     def function(construct_id: str, handler: str, environment: dict[str, str]) -> lambda_.Function:
         return settings.function(scope, construct_id, handler=handler, environment=environment, timeout=timeout)
 
-    feedback = {"BUCKET_NAME": training.artifacts.bucket.bucket_name, **(queue.environment if queue else {})}
     functions = {
         "train": function("StartTraining", "start_training", training.environment),
         "watch": function("ReadTraining", "read_training", training.environment),
-        "correct": function("SubmitFeedback", "submit_feedback", feedback),
     }
     training.grant_start_execution(functions["train"])
     training.grant_read(functions["watch"])
-    training.artifacts.requests.grant_read(functions["correct"])  # so that an unknown request is told as unknown
-    training.artifacts.datasets.under("feedback/").grant_put(functions["correct"])
-    if queue:
-        queue.grant_texts(functions["correct"])
     trainings = version.add_resource("trainings")
     methods = [
         add_method(trainings, "POST", functions["train"], "training_request"),
         add_method(trainings.add_resource("{training_id}"), "GET", functions["watch"], None),
-        add_method(version.add_resource("feedback"), "POST", functions["correct"], "feedback_request"),
     ]
+    if feedback:
+        environment = {"BUCKET_NAME": training.artifacts.bucket.bucket_name, **(queue.environment if queue else {})}
+        correct = functions["correct"] = function("SubmitFeedback", "submit_feedback", environment)
+        training.artifacts.requests.grant_read(correct)  # so that an unknown request is told as unknown
+        training.artifacts.datasets.under("feedback/").grant_put(correct)
+        if queue:
+            queue.grant_texts(correct)
+        methods.append(add_method(version.add_resource("feedback"), "POST", correct, "feedback_request"))
     return methods, functions

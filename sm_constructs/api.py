@@ -66,9 +66,11 @@ class ClassificationApi(Construct):
         preprocessor: Annotates texts, for requests with ``"annotations": true``. When omitted: such requests are
             refused.
         queue: Takes jobs, by ``POST /v1/jobs`` and ``GET /v1/jobs/{job_id}``. When omitted: there are no such paths.
-        training: Is started by ``POST /v1/trainings`` and looked at by ``GET /v1/trainings/{training_id}``, and gets
-            corrected labels by ``POST /v1/feedback``. For these the texts of each request are kept in its artifacts,
-            under ``results/requests/``, for 30 days. When omitted: there are no such paths, and no text is kept.
+        training: Is started by ``POST /v1/trainings`` and looked at by ``GET /v1/trainings/{training_id}``. When
+            omitted: there are no such paths.
+        feedback: Whether ``training`` gets corrected labels by ``POST /v1/feedback``. For these the texts of each
+            request are kept in its artifacts, under ``results/requests/``, for 30 days. When omitted: it does. False:
+            there is no such path, and no text is kept.
         transform: Is started by ``POST /v1/transforms`` and looked at by ``GET /v1/transforms/{transform_id}``. When
             omitted: there are no such paths.
         authorization: Who may call: ``AuthorizationType.IAM``, an authorizer of your own, or, for an API that
@@ -96,8 +98,8 @@ class ClassificationApi(Construct):
         method: ``POST /v1/classifications``.
         classify_function: The function behind it.
         job_functions: Those behind the paths of jobs, by what they do: ``submit`` and ``look``; none without a queue.
-        training_functions: Those behind the paths of trainings, by what they do: ``train``, ``watch`` and ``correct``;
-            none without ``training``.
+        training_functions: Those behind the paths of trainings, by what they do: ``train``, ``watch`` and, with
+            ``feedback``, ``correct``; none without ``training``.
         transform_functions: Those behind the paths of transforms: ``start`` and ``look``; none without ``transform``.
         api_url: Where the API is, ending in a slash: callers append ``v1/classifications``.
 
@@ -117,6 +119,7 @@ class ClassificationApi(Construct):
         preprocessor: TextPreprocessor | None = None,
         queue: ClassificationQueue | None = None,
         training: TrainingWorkflow | None = None,
+        feedback: bool = True,
         transform: BatchTransform | None = None,
         authorization: apigateway.AuthorizationType | apigateway.IAuthorizer = apigateway.AuthorizationType.IAM,
         stage_name: str = "live",
@@ -190,7 +193,7 @@ class ClassificationApi(Construct):
             # Of the function's time a seventh, 4 of 28 seconds, is left to read the request and to answer.
             environment={
                 **endpoint_environment(endpoint, preprocessor, timeout.to_seconds() * 6 / 7),
-                **({"REQUESTS_BUCKET": training.artifacts.bucket.bucket_name} if training else {}),
+                **({"REQUESTS_BUCKET": training.artifacts.bucket.bucket_name} if training and feedback else {}),
             },
             timeout=timeout,
             reserved_concurrent_executions=reserved_concurrent_executions,
@@ -198,7 +201,7 @@ class ClassificationApi(Construct):
         endpoint.grant_invoke(self.classify_function)
         if preprocessor is not None:
             preprocessor.grant_invoke(self.classify_function)
-        if training is not None:
+        if training is not None and feedback:
             training.artifacts.requests.grant_put(self.classify_function)
         add_method = self._method_factory(authorization)
         version = self.rest_api.root.add_resource("v1")
@@ -220,6 +223,7 @@ class ClassificationApi(Construct):
                 self,
                 version=version,
                 training=training,
+                feedback=feedback,
                 queue=queue,
                 settings=settings,
                 timeout=timeout,

@@ -60,6 +60,8 @@ class TextClassification(Construct):
             manages.
         training_script: What trains better models. When omitted: :meth:`TrainingScript.scikit_learn`, where the model
             is an archive and runs on AWS's scikit-learn image as that script's models do; nothing else is trained.
+        feedback: Whether labels can be corrected, for the next training; the texts of requests are kept for that, for
+            30 days. When omitted: they can, where there is training.
         lambda_platform: Python version and architecture of the functions. When omitted: Python 3.13 on arm64.
 
     Attributes:
@@ -95,6 +97,7 @@ class TextClassification(Construct):
         vpc: ec2.IVpc | None = None,
         encryption_key: kms.IKey | None = None,
         training_script: TrainingScript | None = None,
+        feedback: bool = True,
         lambda_platform: LambdaPlatform | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -196,6 +199,7 @@ class TextClassification(Construct):
             preprocessor=self.preprocessor,
             queue=self.queue,
             training=self.training,
+            feedback=feedback,
             transform=self.transform,
             stage_name=stage.name,
             throttling_rate_limit=stage.throttling_rate_limit,
@@ -278,6 +282,7 @@ class TextClassificationStack(Stack):
         vpc: As for :class:`TextClassification`.
         encryption_key: As for :class:`TextClassification`.
         training_script: As for :class:`TextClassification`.
+        feedback: As for :class:`TextClassification`.
         lambda_platform: As for :class:`TextClassification`.
         env: Account and region. When omitted: those that the template is deployed to.
 
@@ -301,6 +306,7 @@ class TextClassificationStack(Stack):
         vpc: ec2.IVpc | None = None,
         encryption_key: kms.IKey | None = None,
         training_script: TrainingScript | None = None,
+        feedback: bool = True,
         lambda_platform: LambdaPlatform | None = None,
         env: Environment | None = None,
     ) -> None:
@@ -320,6 +326,7 @@ class TextClassificationStack(Stack):
             vpc=vpc,
             encryption_key=encryption_key,
             training_script=training_script,
+            feedback=feedback,
             lambda_platform=lambda_platform,
         )
         system = self.text_classification

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -328,6 +329,22 @@ def test_framework_and_platform_can_be_handed_in(app: cdk.App) -> None:
     assert {
         (function["Runtime"], *function["Architectures"]) for function in properties(stack, "AWS::Lambda::Function")
     } == {("python3.12", "x86_64")}
+
+
+@pytest.mark.parametrize("feedback", [True, False])
+def test_texts_are_kept_where_labels_can_be_corrected_and_only_there(
+    app: cdk.App, model_data: ModelData, feedback: bool
+) -> None:
+    stack = TextClassificationStack(app, "Stack", model_data=model_data, feedback=feedback)
+
+    paths = {resource["PathPart"] for resource in properties(stack, "AWS::ApiGateway::Resource")}
+    environments = [function["Environment"]["Variables"] for function in properties(stack, "AWS::Lambda::Function")]
+    writers = [
+        statement for statement in statements(stack) if "results/requests/*" in json.dumps(statement["Resource"])
+    ]
+    assert ("feedback" in paths) is feedback
+    assert any("REQUESTS_BUCKET" in variables for variables in environments) is feedback
+    assert bool(writers) is feedback
 
 
 ALL_WRONG = replace(
