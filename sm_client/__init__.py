@@ -22,10 +22,14 @@ from sm_client.errors import (
     StillRunningError,
     TrainingFailedError,
     TrainingRunningError,
+    TransformFailedError,
+    TransformRunningError,
 )
+from sm_client.executions import Failure
 from sm_client.jobs import Job, Polling
 from sm_client.results import Annotations, Classification, Classifications, Entity, Token
-from sm_client.trainings import Training, TrainingProblem
+from sm_client.trainings import Training
+from sm_client.transforms import Transform
 
 __all__ = [
     "Annotations",
@@ -36,6 +40,7 @@ __all__ = [
     "Client",
     "ConflictError",
     "Entity",
+    "Failure",
     "Job",
     "JobFailedError",
     "NotFoundError",
@@ -49,7 +54,9 @@ __all__ = [
     "Token",
     "Training",
     "TrainingFailedError",
-    "TrainingProblem",
     "TrainingRunningError",
+    "Transform",
+    "TransformFailedError",
+    "TransformRunningError",
     "batches",
 ]

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from threading import Lock
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
-import boto3
-
-from sm_client._transport import SignedTransport, parsed
-from sm_client.errors import OutputMissingError, TrainingFailedError, TrainingRunningError
-from sm_client.jobs import Polling
+from sm_client import uploads
+from sm_client._stack_calls import StackCalls
+from sm_client._transport import parsed
+from sm_client.errors import TrainingFailedError, TrainingRunningError
 from sm_client.promotions import ended, start_rollback
 from sm_client.trainings import Hyperparameters, Training, training_request
-from sm_client.uploads import planned
 
 
-class TrainingCalls:
+class TrainingCalls(StackCalls):
     """What :class:`~sm_client.Client` can do about trainings; it is made there."""
-
-    _transport: SignedTransport
-    _polling: Polling
-    _session: boto3.Session
-    _session_lock: Lock
-    _outputs: Mapping[str, str]
 
     def correct(self, request_id: str, index: int, label: str) -> None:
         """Say which label a text should have had. It becomes training data of the next training.
@@ -61,11 +51,8 @@ class TrainingCalls:
             OutputMissingError: The stack does not say where its bucket is.
             ClientError: S3 refused.
         """
-        dataset, files = planned(Path(path), name)
-        bucket = self._output("ArtifactBucketName")
-        s3 = self._client("s3")
-        for key, file in files.items():
-            s3.upload_file(str(file), bucket, key)
+        dataset, files = uploads.planned(Path(path), name, uploads.DATASETS)
+        self._upload(files)
         return dataset
 
     def train(
@@ -143,21 +130,7 @@ class TrainingCalls:
             ApiUnreachableError: No answer came back.
         """
         training_id = training if isinstance(training, str) else training.training_id
-        deadline = time.monotonic() + timeout_s
-        pauses = self._polling.pauses()
-        before = None
-        while True:
-            seen = self.training(training_id)
-            if before is None or seen.has_ended or seen.state != before.state:
-                pauses = self._polling.pauses()
-                yield seen
-            if seen.has_ended:
-                return
-            before = seen
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TrainingRunningError(seen)
-            time.sleep(min(next(pauses), left))
+        return self._watch(lambda: self.training(training_id), timeout_s=timeout_s, still_running=TrainingRunningError)
 
     def wait_training(self, training: Training | str, *, timeout_s: float = 4 * 3600) -> Training:
         """Return a training once it has succeeded.
@@ -190,12 +163,3 @@ class TrainingCalls:
         arn = self._output("PromotionStateMachineArn")
         client = self._client("stepfunctions")
         return ended(client, start_rollback(client, arn), self._polling.pauses(), timeout_s)
-
-    def _output(self, name: str) -> str:
-        if name not in self._outputs:
-            raise OutputMissingError(name)
-        return self._outputs[name]
-
-    def _client(self, service: str) -> Any:  # noqa: ANN401 - of any service
-        with self._session_lock:
-            return self._session.client(service)

@@ -12,27 +12,39 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from sm_client import cli_trainings, cli_transforms
 from sm_client.batches import batches
-from sm_client.cli_trainings import register
 from sm_client.client import Client, Language
-from sm_client.console import EXIT_JOB_FAILED, STACK, console, examples, fail, print_json, results_table, run, tracked
+from sm_client.console import (
+    EXIT_JOB_FAILED,
+    STACK,
+    client_of,
+    console,
+    examples,
+    fail,
+    print_json,
+    results_table,
+    run,
+    tracked,
+)
 from sm_client.errors import JobFailedError
 from sm_client.jobs import Job
 from sm_client.session import default_session
 
 app = typer.Typer(
     name="python -m sm_client",
-    help="Classify texts with a deployed text-classification stack, now or as jobs, and train its model.",
+    help="Classify texts with a deployed text-classification stack, now, as jobs or as files, and train its model.",
     epilog=examples(
         f"{STACK} classify '物流很快，包装也好'",
         f"{STACK} submit --file reviews.txt > jobs.txt",
         f"{STACK} wait < jobs.txt",
         f"{STACK} results < jobs.txt",
+        f"{STACK} label reviews.csv --to labelled",
         f"{STACK} upload reviews.csv",
         f"{STACK} train --wait datasets/reviews.csv",
     )
     + "\n\nExit status: 0 all is well, 1 refused or failed, 2 wrong usage, 3 a job failed, 4 still running. "
-    "A training or a rollback is a job, too.",
+    "A training, a transform or a rollback is a job, too.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -63,7 +75,7 @@ def connect(
     stack: Annotated[str, typer.Option(help="The name of the stack, such as TextClassification-dev.")],
     region: Annotated[str | None, typer.Option(help="When omitted: that of the environment or profile.")] = None,
 ) -> None:
-    """Classify texts with a deployed text-classification stack, now or as jobs, and train its model."""
+    """Classify texts with a deployed text-classification stack, now, as jobs or as files, and train its model."""
     context.obj = lambda: Client.from_stack(stack, default_session(region))
 
 
@@ -79,7 +91,7 @@ def classify(
 ) -> None:
     """Classify texts now."""
     given = _texts(texts, file, json_lines=json_lines)
-    client = _client(context)
+    client = client_of(context)
     for group in batches(given, annotations=annotations):
         answer = client.classify(group, language, annotations)
         found = list(zip(group, answer, strict=True))
@@ -111,7 +123,7 @@ def submit(
 ) -> None:
     """Submit texts to be classified later, 100 to a job, and print the jobs."""
     given = _texts(texts, file, json_lines=json_lines)
-    client = _client(context)
+    client = client_of(context)
     for number, group in enumerate(batches(given, annotations=annotations), start=1):
         key = f"{idempotency_key}-{number}" if idempotency_key and number > 1 else idempotency_key
         _print_job(client.submit(group, language, annotations, idempotency_key=key), as_json=as_json)
@@ -135,7 +147,7 @@ def wait(
     given = _job_ids(job_ids)
     ended: list[Job] = []
     try:
-        ended.extend(tracked(_client(context).as_ended(given, timeout_s=timeout), len(set(given))))
+        ended.extend(tracked(client_of(context).as_ended(given, timeout_s=timeout), len(set(given))))
     finally:
         for job in ended:
             _print_job(job, as_json=as_json)
@@ -164,7 +176,8 @@ def results(context: typer.Context, job_ids: JobIds = None, as_json: AsJson = Fa
         raise typer.Exit(EXIT_JOB_FAILED)
 
 
-register(app)
+cli_trainings.register(app)
+cli_transforms.register(app)
 
 
 def main() -> None:
@@ -172,14 +185,9 @@ def main() -> None:
     sys.exit(run(app))
 
 
-def _client(context: typer.Context) -> Client:
-    client: Client = context.obj()
-    return client
-
-
 def _each(job_ids: list[str] | None, context: typer.Context) -> Iterator[tuple[str, Client]]:
     given = _job_ids(job_ids)
-    client = _client(context)
+    client = client_of(context)
     for job_id in given:
         yield job_id, client
 

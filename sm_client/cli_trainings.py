@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -13,15 +12,22 @@ import typer
 from rich.text import Text
 
 from sm_client.client import Client
-from sm_client.console import STACK, console, examples, note, print_json, watched
+from sm_client.console import (
+    STACK,
+    AsJson,
+    Timeout,
+    Wait,
+    client_of,
+    console,
+    examples,
+    last_look,
+    print_json,
+    uploading,
+)
 from sm_client.errors import TrainingFailedError
 from sm_client.trainings import Training
 
 _ID = "0123456789abcdef0123456789abcdef"
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Until it has ended, with its state on stderr.")]
-Timeout = Annotated[float, typer.Option(min=0, metavar="SECONDS", help="How long to wait.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -46,10 +52,8 @@ def upload(
     ] = None,
 ) -> None:
     """Put a data set into the artifacts' bucket, and print what `train` calls it."""
-    try:
-        dataset = _client(context).upload_dataset(path, name)
-    except (FileNotFoundError, ValueError) as error:
-        raise typer.BadParameter(str(error), param_hint="PATH") from error
+    with uploading("PATH"):
+        dataset = client_of(context).upload_dataset(path, name)
     console.print(Text(dataset))
 
 
@@ -82,6 +86,14 @@ def train(
         ),
     ] = None,
     feedback: Annotated[bool, typer.Option(help="Whether to train with corrected labels, too.")] = True,
+    validation: Annotated[
+        float | None,
+        typer.Option(min=0.01, max=0.4, help="The part of the texts to choose among trials by. When omitted: 0.1."),
+    ] = None,
+    test: Annotated[
+        float | None,
+        typer.Option(min=0.01, max=0.4, help="The part of the texts to judge the model by. When omitted: 0.1."),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="Of everything random. When omitted: always the same.")
     ] = None,
@@ -95,7 +107,7 @@ def train(
     """Train a model, which takes the place of the one in service if it is better."""
     if trials and grid:
         raise typer.BadParameter("trials are a list or a grid, not both", param_hint="--grid")
-    started = _client(context).train(
+    started = client_of(context).train(
         dataset,
         hyperparameters=_values(parameters, "--parameter"),
         trials=_grid(grid) if grid else [_values(each.split(), "--trial") or {} for each in trials] if trials else None,
@@ -104,9 +116,11 @@ def train(
         approval=approval,
         feedback=None if feedback else False,
         seed=seed,
+        validation=validation,
+        test=test,
         idempotency_key=idempotency_key,
     )
-    _show(_waited(_client(context), started, timeout) if wait else started, as_json=as_json)
+    _show(_waited(client_of(context), started, timeout) if wait else started, as_json=as_json)
 
 
 def training(
@@ -117,7 +131,7 @@ def training(
     as_json: AsJson = False,
 ) -> None:
     """Look at a training."""
-    client = _client(context)
+    client = client_of(context)
     looked_at = client.training(training_id)
     _show(_waited(client, looked_at, timeout) if wait else looked_at, as_json=as_json)
 
@@ -129,12 +143,12 @@ def feedback(
     label: Annotated[str, typer.Argument(help="The right label.")],
 ) -> None:
     """Correct the label of a text; the next training learns from it."""
-    _client(context).correct(request_id, index, label)
+    client_of(context).correct(request_id, index, label)
 
 
 def rollback(context: typer.Context, timeout: Timeout = 3600, as_json: AsJson = False) -> None:
     """Put the model into service that was before the present one."""
-    output = _client(context).rollback(timeout_s=timeout)
+    output = client_of(context).rollback(timeout_s=timeout)
     if as_json:
         print_json([output])
         return
@@ -142,16 +156,9 @@ def rollback(context: typer.Context, timeout: Timeout = 3600, as_json: AsJson = 
     console.print(Text(f"rolled back{f' to {version}' if version else ''}"))
 
 
-def _client(context: typer.Context) -> Client:
-    found = context.obj
-    client: Client = found() if callable(found) else found
-    context.obj = client
-    return client
-
-
 def _waited(client: Client, started: Training, timeout: float) -> Training:
-    note(f"training {started.training_id} {'has ended' if started.has_ended else 'is running'}")
-    return deque(watched(client.watch_training(started, timeout_s=timeout)), maxlen=1)[0]
+    looks = client.watch_training(started, timeout_s=timeout)
+    return last_look(f"training {started.training_id}", started, looks)
 
 
 def _show(shown: Training, *, as_json: bool) -> None:

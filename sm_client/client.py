@@ -14,6 +14,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from sm_client._training_calls import TrainingCalls
+from sm_client._transform_calls import TransformCalls
 from sm_client._transport import Retries, SignedTransport, configured_endpoint, parsed
 from sm_client.errors import JobFailedError, StackNotFoundError, StillRunningError
 from sm_client.jobs import Job, Polling
@@ -23,7 +24,7 @@ from sm_client.session import default_session
 Language = Literal["auto", "en", "zh"]
 
 
-class Client(TrainingCalls):
+class Client(TrainingCalls, TransformCalls):
     """Calls the API of one deployed stack, with requests signed by the session's credentials.
 
     Safe to share between threads. Throttling, 5xx and broken connections are retried with jitter.
@@ -35,8 +36,8 @@ class Client(TrainingCalls):
             and the signature. ``AWS_ENDPOINT_URL`` when omitted and set.
         retries: Four attempts with up to 5 s between them when omitted.
         polling: How often jobs are looked at while waiting. When omitted: pauses grow from 0.5 s to 10 s, and begin
-            anew when a job has ended or a training's state has changed.
-        outputs: The stack's outputs, for what is not done by the API: uploading data sets and rolling back. When
+            anew when a job has ended, or a training or a transform has got further.
+        outputs: The stack's outputs, for what is not done by the API: uploading, downloading and rolling back. When
             omitted: that cannot be done.
     """
 

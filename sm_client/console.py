@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from sm_client._stack_calls import Seen
+from sm_client.client import Client
 from sm_client.errors import (
     JobFailedError,
     PromotionFailedError,
@@ -22,12 +27,17 @@ from sm_client.errors import (
     StillRunningError,
     TrainingFailedError,
     TrainingRunningError,
+    TransformFailedError,
+    TransformRunningError,
 )
 from sm_client.jobs import Job
 from sm_client.results import Annotations, Classification
-from sm_client.trainings import Training
 
 STACK = "python -m sm_client --stack TextClassification-dev"
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Until it has ended, with its state on stderr.")]
+Timeout = Annotated[float, typer.Option(min=0, metavar="SECONDS", help="How long to wait.")]
 
 EXIT_FAILED = 1
 EXIT_JOB_FAILED = 3
@@ -89,8 +99,32 @@ def tracked(jobs: Iterable[Job], total: int) -> Iterator[Job]:
         yield from progress.track(jobs, total=total)
 
 
-def watched(looks: Iterable[Training]) -> Iterator[Training]:
-    """Yield what a training is at each look, with its state on stderr: a line for each, unless that is a terminal."""
+def client_of(context: typer.Context) -> Client:
+    """Return the client of the stack that the command line names, made at the first call."""
+    found = context.obj
+    client: Client = found() if callable(found) else found
+    context.obj = client
+    return client
+
+
+@contextmanager
+def uploading(argument: str) -> Iterator[None]:
+    """Make wrong usage of a path that cannot be uploaded, which an argument has named."""
+    try:
+        yield
+    except (FileNotFoundError, ValueError) as error:
+        raise typer.BadParameter(str(error), param_hint=argument) from error
+
+
+def last_look(what: str, started: Seen, looks: Iterable[Seen]) -> Seen:
+    """Return the last of some looks, with each one's progress on stderr: a line for each, unless that is a terminal.
+
+    Args:
+        what: What is looked at, such as ``"training"``, and its id.
+        started: What was seen of it before.
+        looks: One at least.
+    """
+    note(f"{what} {'has ended' if started.has_ended else 'is running'}")
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Progress(
         *columns,
@@ -100,12 +134,15 @@ def watched(looks: Iterable[Training]) -> Iterator[Training]:
         redirect_stdout=False,  # it may be a file
         redirect_stderr=False,
     ) as progress:
-        task = progress.add_task("training", total=None)
-        for training in looks:
-            progress.update(task, description=f"training: {training.state or training.status}")
-            if not errors.is_terminal and not training.has_ended:
-                note(f"training {training.training_id}: {training.state or training.status}")
-            yield training
+        task = progress.add_task(what, total=None)
+
+        def shown(seen: Seen) -> Seen:
+            progress.update(task, description=f"{what}: {seen.progress}")
+            if not errors.is_terminal and not seen.has_ended:
+                note(f"{what}: {seen.progress}")
+            return seen
+
+        return deque(map(shown, looks), maxlen=1)[0]
 
 
 def results_table(first_column: str, rows: Iterable[tuple[str, Classification]]) -> Table:
@@ -130,9 +167,9 @@ def _annotation_lines(annotations: Annotations) -> Iterator[str]:
 
 def _status(error: Exception) -> int:
     match error:
-        case JobFailedError() | TrainingFailedError() | PromotionFailedError():
+        case JobFailedError() | TrainingFailedError() | TransformFailedError() | PromotionFailedError():
             return EXIT_JOB_FAILED
-        case StillRunningError() | TrainingRunningError() | PromotionRunningError():
+        case StillRunningError() | TrainingRunningError() | TransformRunningError() | PromotionRunningError():
             return EXIT_STILL_RUNNING
         case _:
             return EXIT_FAILED

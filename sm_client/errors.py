@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sm_client.executions import Failure
     from sm_client.jobs import Job
     from sm_client.trainings import Training
+    from sm_client.transforms import Transform
 
 
 class SmClientError(Exception):
@@ -39,7 +41,7 @@ class OutputMissingError(SmClientError):
         self.output = output
         super().__init__(
             f"the stack has no output {output}, or the client was not made by Client.from_stack: "
-            "deploy a stack that trains"
+            "deploy a stack that has what this needs"
         )
 
 
@@ -82,7 +84,7 @@ class ApiError(SmClientError):
 
 
 class NotFoundError(ApiError):
-    """There is no such job, training or request, or no longer: they are forgotten some days after they were sent."""
+    """There is no such job, training, transform or request, or no longer: they are forgotten some days later."""
 
 
 class ConflictError(ApiError):
@@ -125,9 +127,7 @@ class TrainingFailedError(SmClientError):
 
     def __init__(self, training: Training) -> None:
         self.training = training
-        error = training.error
-        reason = f"{error.code}: {error.detail}" if error else "for no reason that the API told"
-        super().__init__(f"training {training.training_id} failed: {reason}")
+        super().__init__(f"training {training.training_id} failed: {_reason(training.error)}")
 
 
 class TrainingRunningError(SmClientError):
@@ -141,6 +141,30 @@ class TrainingRunningError(SmClientError):
         self.training = training
         state = f" ({training.state})" if training.state else ""
         super().__init__(f"training {training.training_id} is still running{state}")
+
+
+class TransformFailedError(SmClientError):
+    """A transform has not labelled all of its files.
+
+    Args:
+        transform: Its ``error`` says why.
+    """
+
+    def __init__(self, transform: Transform) -> None:
+        self.transform = transform
+        super().__init__(f"transform {transform.transform_id} failed: {_reason(transform.error)}")
+
+
+class TransformRunningError(SmClientError):
+    """A transform has not ended yet, and may still.
+
+    Args:
+        transform: As it was at the last look.
+    """
+
+    def __init__(self, transform: Transform) -> None:
+        self.transform = transform
+        super().__init__(f"transform {transform.transform_id} is still running ({transform.progress})")
 
 
 class PromotionFailedError(SmClientError):
@@ -169,6 +193,10 @@ class PromotionRunningError(SmClientError):
     def __init__(self, execution_arn: str) -> None:
         self.execution_arn = execution_arn
         super().__init__(f"{execution_arn} is still running")
+
+
+def _reason(failure: Failure | None) -> str:
+    return f"{failure.code}: {failure.detail}" if failure else "for no reason that the API told"
 
 
 def _words(cause: str | None) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from sm_client.executions import moment
 from sm_client.results import Classification
 
 JobStatus = Literal["queued", "running", "succeeded", "failed"]
@@ -60,8 +61,8 @@ class Job:
             job_id=document["job_id"],
             status=document["status"],
             request_id=document["request_id"],
-            created_at=_moment(document.get("created_at")),
-            updated_at=_moment(document.get("updated_at")),
+            created_at=moment(document.get("created_at")),
+            updated_at=moment(document.get("updated_at")),
             error=document.get("error"),
             last_error=document.get("last_error"),
             model_version=document.get("model_version"),
@@ -94,7 +95,3 @@ class Polling:
             bound = min(self.cap_s, bound)
             yield random.uniform(bound / 2, bound)  # noqa: S311 - jitter, not a secret
             bound *= self.factor
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)

@@ -7,22 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-TrainingStatus = Literal["running", "succeeded", "failed"]
+from sm_client.executions import Failure, Status, moment
+
 Outcome = Literal["promoted", "not_promoted", "rejected"]
 Hyperparameters = Mapping[str, bool | int | float | str]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrainingProblem:
-    """Why a training failed.
-
-    Args:
-        code: The name of the error, such as ``DatasetError``.
-        detail: Why, in words.
-    """
-
-    code: str
-    detail: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +38,7 @@ class Training:
     """
 
     training_id: str
-    status: TrainingStatus
+    status: Status
     request_id: str
     state: str | None = None
     started_at: datetime | None = None
@@ -65,12 +53,17 @@ class Training:
     dataset: Mapping[str, Any] | None = field(default=None, repr=False)
     trials: Sequence[Mapping[str, Any]] | None = field(default=None, repr=False)
     report: str | None = None
-    error: TrainingProblem | None = None
+    error: Failure | None = None
 
     @property
     def has_ended(self) -> bool:
         """Whether nothing more will happen."""
         return self.status in ("succeeded", "failed")
+
+    @property
+    def progress(self) -> str:
+        """How far it is, in words."""
+        return self.state or self.status
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Training:
@@ -80,14 +73,13 @@ class Training:
             KeyError: A field is missing.
             ValueError: A date is none.
         """
-        error = document.get("error")
         return cls(
             training_id=document["training_id"],
             status=document["status"],
             request_id=document["request_id"],
             state=document.get("state"),
-            started_at=_moment(document.get("started_at")),
-            ended_at=_moment(document.get("ended_at")),
+            started_at=moment(document.get("started_at")),
+            ended_at=moment(document.get("ended_at")),
             outcome=document.get("outcome"),
             reason=document.get("reason"),
             model_version=document.get("model_version"),
@@ -98,7 +90,7 @@ class Training:
             dataset=document.get("dataset"),
             trials=document.get("trials"),
             report=document.get("report"),
-            error=TrainingProblem(code=error["code"], detail=error["detail"]) if error else None,
+            error=Failure.from_json(document.get("error")),
         )
 
 
@@ -114,7 +106,3 @@ def training_request(
     elif trials is not None:
         fields["trials"] = [dict(trial) for trial in trials]
     return {"dataset": dataset, **{name: value for name, value in fields.items() if value is not None}}
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)

@@ -25,6 +25,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from text_classification.logic.transform_requests import short_id
 
+from sm_client import Client
 from sm_client.client import stack_outputs
 from sm_local.state import REGION
 from tests.local_aws import Answer, LocalAws
@@ -262,12 +263,31 @@ def test_both_kinds_of_files_are_labelled_and_refused_lines_are_listed_with_thei
     assert again["lines"] == {"transformed": 0, "refused": 0}, "what is done was done again"
 
 
+def test_a_directory_goes_there_and_comes_back_labelled_by_the_client(transforms: Transforms, tmp_path: Path) -> None:
+    (tmp_path / "new/deep").mkdir(parents=True)
+    (tmp_path / "new/a.csv").write_text("free money\n")
+    (tmp_path / "new/deep/b.jsonl").write_text(lines([{"text": "free money"}, {"text": ""}]))
+    client = Client(transforms.outputs["ApiUrl"], outputs={"ArtifactBucketName": transforms.outputs["BucketName"]})
+
+    done = client.wait_transform(client.start_transform(client.upload_files(tmp_path / "new", "by-client")))
+    written = client.download_results(done, tmp_path / "labelled")
+
+    assert (done.files, done.files_done, done.lines, done.lines_refused) == (2, 2, 2, 1)
+    assert [str(path.relative_to(tmp_path / "labelled")) for path in written] == [
+        "a.csv",
+        "deep/b.jsonl",
+        "deep/b.jsonl.refused.jsonl",
+    ]
+    assert written[0].read_text().startswith("free money,spam,")
+
+
 def test_a_transform_that_fails_says_why_by_the_api_and_by_mail(transforms: Transforms) -> None:
     transform_id = transforms.start(input="transform/input/no-such-file.csv")
 
     view = transforms.ended(transform_id, "failed")
 
     assert view["error"] == {"code": "InvalidRequestError", "detail": "there is no transform/input/no-such-file.csv"}
+    assert view["state"] == "Plan"
     sqs, url = boto3.client("sqs"), transforms.outputs["HeardUrl"]
     (message,) = eventually(lambda: sqs.receive_message(QueueUrl=url).get("Messages"))
     assert f"Transform {transform_id} failed" in message["Body"]

@@ -23,6 +23,7 @@ from tests.unit.test_client_jobs import ACCEPTED, FAILED, SUCCEEDED, named
 COMMANDS = (
     *("classify", "submit", "status", "wait", "results"),
     *("upload", "train", "training", "feedback", "rollback"),
+    *("label", "transform", "transform-status"),
 )
 STACK = (200, stack_answer(ApiUrl=API_URL).encode())
 
@@ -79,7 +80,7 @@ def test_the_help_of_each_command_shows_examples_that_parse(command: str) -> Non
 
 def test_the_help_lists_all_commands_and_the_exit_statuses() -> None:
     result = CliRunner().invoke(app, ["--help"])
-    assert re.findall(r"^  (\w+)  +\w", result.output, re.MULTILINE) == list(COMMANDS)
+    assert re.findall(r"^  (\w[\w-]*)  +\w", result.output, re.MULTILINE) == list(COMMANDS)
     assert "3 a job failed, 4 still running" in " ".join(result.output.split())
 
 

@@ -16,6 +16,7 @@ from moto import mock_aws
 from sm_client import (
     Client,
     ConflictError,
+    Failure,
     NotFoundError,
     OutputMissingError,
     Polling,
@@ -23,7 +24,6 @@ from sm_client import (
     PromotionRunningError,
     Training,
     TrainingFailedError,
-    TrainingProblem,
     TrainingRunningError,
 )
 from tests.unit.aws_answers import Aws, stack_answer
@@ -143,7 +143,7 @@ def test_waiting_returns_a_training_that_succeeded_and_raises_for_others(client:
     api.answers = [(200, FAILED)]
     with pytest.raises(TrainingFailedError, match="training t1 failed: DatasetError: 3 rows broken") as failed:
         client.wait_training(Training(training_id="t1", status="running", request_id="r"))
-    assert failed.value.training.error == TrainingProblem(code="DatasetError", detail=FAILED["error"]["detail"])
+    assert failed.value.training.error == Failure(code="DatasetError", detail=FAILED["error"]["detail"])
     api.answers = [(200, RUNNING)]
     with pytest.raises(TrainingRunningError, match=r"training t1 is still running \(Train\)"):
         client.wait_training("t1", timeout_s=0)

@@ -158,7 +158,7 @@ def _gateway_problem(error: GatewayError) -> Problem:
             return Problem(status=503, detail="busy or still starting: send the request again later")
         case TimedOutError():
             logger.error("timed out: %s", error, extra=error.facts)
-            return Problem(status=504, detail="no answer in time: send fewer or shorter texts")
+            return Problem(status=504, detail="no answer in time: try again later, or with fewer or shorter texts")
         case RejectedError():
             logger.error("rejected: %s", error, extra=error.facts)
             return Problem(status=502, detail=error.cause[:_MAX_CAUSE])

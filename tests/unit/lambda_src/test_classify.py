@@ -403,7 +403,11 @@ FAILURES: dict[str, tuple[Reply, int, str]] = {
     "the model refused": (model_error(400, "texts[0] is odd"), 502, "the model refused the texts: texts[0] is odd"),
     "no permission": (service_error(403, "AccessDeniedException", "role r may not"), 500, NOT_SET_UP),
     "no such endpoint": (service_error(400, "ValidationError", "endpoint not found"), 500, NOT_SET_UP),
-    "too slow": (Reply(delay_seconds=1.8), 504, "no answer in time: send fewer or shorter texts"),
+    "too slow": (
+        Reply(delay_seconds=1.8),
+        504,
+        "no answer in time: try again later, or with fewer or shorter texts",
+    ),
     "an answer that is no JSON": (
         Reply(body=b"<html>"),
         502,
