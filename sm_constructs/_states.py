@@ -34,12 +34,14 @@ _PASSING_LAMBDA_ERRORS = [
     "TimedOutError",
     "UnavailableError",
 ]
-SAGEMAKER_LIMITS = (
-    "SageMaker.ResourceLimitExceeded",
-    "SageMaker.ResourceLimitExceededException",
+# An account's limit of instances: no job was made, and there may be room when others have ended.
+_LIMITS = ("SageMaker.ResourceLimitExceededException", "SageMaker.ResourceLimitExceeded")
+# Throttling and errors of the service; what is wrong with a request has the same names, so they end soon.
+_SAGEMAKER_ERRORS = (
+    "SageMaker.AmazonSageMakerException",
+    "SageMaker.SageMakerException",
     "SageMaker.ThrottlingException",
 )
-"""An account's limit of instances, or too many calls: no job was made."""
 
 _FAILURE = "{% {'Error': $states.errorOutput.Error, 'Cause': $states.errorOutput.Cause} %}"
 
@@ -105,6 +107,11 @@ def event_attribute(event: str) -> State:
 def passing_lambda_errors() -> list[State]:
     """Return the retrier for a function whose own errors would come again."""
     return retry(_PASSING_LAMBDA_ERRORS, attempts=5)
+
+
+def passing_job_errors() -> list[State]:
+    """Return the retriers for a state that makes a job of SageMaker's: limits are waited for about twenty minutes."""
+    return [*retry(_LIMITS, attempts=6, interval=60, longest=900), *retry(_SAGEMAKER_ERRORS, attempts=5, interval=5)]
 
 
 def state_machine(

@@ -10,12 +10,12 @@ from aws_cdk import Duration
 from aws_cdk import aws_lambda as lambda_
 
 from sm_constructs._states import (
-    SAGEMAKER_LIMITS,
     State,
     catch,
     event_attribute,
     invoke,
     jsonata,
+    passing_job_errors,
     passing_lambda_errors,
     retry,
     task,
@@ -36,9 +36,6 @@ STATES_AFTER_FAILURES = (
 
 # Between these the model's archive may be there, and nothing knows of it.
 _ARCHIVING = ("PackageAndEvaluate", "JudgeModel", "RegisterModel")
-# A quota that is reached, or throttling; a request that is wrong has the same name, so it ends soon.
-_SAGEMAKER_ERRORS = [*SAGEMAKER_LIMITS, "SageMaker.AmazonSageMakerException", "SageMaker.SageMakerException"]
-_CREATION = retry(_SAGEMAKER_ERRORS, attempts=6, interval=60, longest=900)
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModelPackage.html
 _CONTENT_TYPES = ["application/json", "application/jsonlines", "text/csv"]
 
@@ -167,7 +164,7 @@ class Workflow:
                         "TrainModel": {
                             **task("sagemaker:createTrainingJob.sync", self.jobs.training_job()),
                             "Output": jsonata(f"{{'trial': $states.input.trial, 'job': {{{job}}}}}"),
-                            "Retry": _CREATION,
+                            "Retry": passing_job_errors(),
                             # One trial that fails does not end the others.
                             "Catch": [{"ErrorEquals": ["States.ALL"], "Output": failed, "Next": "TrialFailed"}],
                             "End": True,
@@ -195,7 +192,7 @@ class Workflow:
             "PackageAndEvaluate": {
                 **task("sagemaker:createProcessingJob.sync", self.jobs.evaluation_job()),
                 "Output": {},
-                "Retry": _CREATION,
+                "Retry": passing_job_errors(),
                 "Catch": catch("PackageAndEvaluate", _EXPLAIN),
                 "Next": "JudgeModel",
             },
