@@ -4,7 +4,7 @@ import sys
 
 if __name__ == "__main__":
     try:
-        from sm_client.cli import main
+        from sm_client.cli.app import main
     except ModuleNotFoundError as error:
         missing = str(error.name).partition(".")[0]
         if missing not in ("rich", "typer"):

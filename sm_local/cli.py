@@ -15,8 +15,8 @@ import typer
 from rich.text import Text
 
 from sm_client import Client, StackNotFoundError
+from sm_client.cli.console import results_table
 from sm_client.client import Language, stack_outputs
-from sm_client.console import results_table
 from sm_local import deployment, lifecycle, logs
 from sm_local.connection import connect, running_server
 from sm_local.console import console, errors, run, step

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from rich.text import Text
 
-from sm_client import console as client_console
-from sm_client.console import EXIT_FAILED, console, errors, fail
+from sm_client.cli import console as client_console
+from sm_client.cli.console import EXIT_FAILED, console, errors, fail
 from sm_local.errors import LocalAwsError
 
 __all__ = ["console", "errors", "run", "step"]

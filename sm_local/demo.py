@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sm_client import Classification, Client, batches
+from sm_client.cli.console import tracked
 from sm_client.client import stack_outputs
-from sm_client.console import tracked
 from sm_local import demo_model, deployment, lifecycle
 from sm_local.connection import connect
 from sm_local.console import console, run, step

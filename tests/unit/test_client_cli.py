@@ -15,7 +15,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from sm_client.cli import app
+from sm_client.cli.app import app
 from tests.unit.aws_answers import stack_answer
 from tests.unit.recording_api import ANSWER, API_URL, Api, serving
 from tests.unit.test_client_jobs import ACCEPTED, FAILED, SUCCEEDED, named

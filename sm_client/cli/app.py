@@ -12,10 +12,9 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from sm_client import cli_trainings, cli_transforms
 from sm_client.batches import batches
-from sm_client.client import Client, Language
-from sm_client.console import (
+from sm_client.cli import trainings, transforms
+from sm_client.cli.console import (
     EXIT_JOB_FAILED,
     STACK,
     client_of,
@@ -27,6 +26,7 @@ from sm_client.console import (
     run,
     tracked,
 )
+from sm_client.client import Client, Language
 from sm_client.errors import JobFailedError
 from sm_client.jobs import Job
 from sm_client.session import default_session
@@ -176,8 +176,8 @@ def results(context: typer.Context, job_ids: JobIds = None, as_json: AsJson = Fa
         raise typer.Exit(EXIT_JOB_FAILED)
 
 
-cli_trainings.register(app)
-cli_transforms.register(app)
+trainings.register(app)
+transforms.register(app)
 
 
 def main() -> None:

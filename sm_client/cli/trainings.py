@@ -11,8 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from sm_client.client import Client
-from sm_client.console import (
+from sm_client.cli.console import (
     STACK,
     AsJson,
     Timeout,
@@ -24,6 +23,7 @@ from sm_client.console import (
     print_json,
     uploading,
 )
+from sm_client.client import Client
 from sm_client.errors import TrainingFailedError
 from sm_client.trainings import Training
 

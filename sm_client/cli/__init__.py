@@ -1,0 +1,1 @@
+"""The command line, ``python -m sm_client``: what needs rich and typer."""
