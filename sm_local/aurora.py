@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
-from sm_local import patches
+from sm_local.patches import iam
 from sm_local.postgres import PostgresServer
 from sm_local.state import StateDirectory
 
@@ -115,7 +115,7 @@ class Clusters:
             return
         file = ConfigParser(interpolation=None)
         with suppress(PermissionError):  # a role that does not trust RDS is of no use
-            file["default"] = patches.service_session(role, "rds.amazonaws.com", "AuroraML") if role else {}
+            file["default"] = iam.service_session(role, "rds.amazonaws.com", "AuroraML") if role else {}
         running.credentials.touch(0o644)
         with running.credentials.open("w") as target:
             file.write(target)

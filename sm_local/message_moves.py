@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from sm_local import patches
+from sm_local.patches import sqs
 
 _FASTEST = 500  # messages a second, SQS's own limit
 _SHOWN = 10
@@ -38,8 +38,8 @@ class MoveTask:
 
     def run(self) -> None:
         """Move messages until there is none left, or the task is cancelled."""
-        while self.status == "RUNNING" and patches.messages_in(self.source_arn):
-            if patches.move_message(self.source_arn, self.destination_arn):
+        while self.status == "RUNNING" and sqs.messages_in(self.source_arn):
+            if sqs.move_message(self.source_arn, self.destination_arn):
                 self.moved += 1
                 time.sleep(1 / (self.messages_a_second or _FASTEST))
             else:
@@ -78,23 +78,21 @@ class MessageMoves:
     def start(self, request: dict[str, Any], _queue_url: str) -> dict[str, Any]:
         source, speed = request["SourceArn"], request.get("MaxNumberOfMessagesPerSecond")
         _check_queue(source)
-        if not patches.is_dead_letter_queue(source):
-            raise patches.sqs_error("InvalidParameterValue", "Source queue must be configured as a Dead Letter Queue.")
+        if not sqs.is_dead_letter_queue(source):
+            raise sqs.error("InvalidParameterValue", "Source queue must be configured as a Dead Letter Queue.")
         if destination := request.get("DestinationArn"):
             _check_queue(destination)
         if speed is not None and not 1 <= speed <= _FASTEST:
-            raise patches.sqs_error(
-                "InvalidParameterValue", f"MaxNumberOfMessagesPerSecond must be from 1 to {_FASTEST}."
-            )
+            raise sqs.error("InvalidParameterValue", f"MaxNumberOfMessagesPerSecond must be from 1 to {_FASTEST}.")
         if any(task.source_arn == source and task.status in ("RUNNING", "CANCELLING") for task in self._tasks):
-            raise patches.sqs_error(
+            raise sqs.error(
                 "UnsupportedOperation", "There is already a task running. Only one active task is allowed for a queue."
             )
         task = MoveTask(
             source_arn=source,
             destination_arn=destination,
             messages_a_second=speed,
-            to_move=patches.messages_in(source),
+            to_move=sqs.messages_in(source),
         )
         self._tasks.append(task)
         threading.Thread(target=copy_context().run, args=[task.run], daemon=True).start()
@@ -109,15 +107,13 @@ class MessageMoves:
     def cancel(self, request: dict[str, Any], _queue_url: str) -> dict[str, Any]:
         task = next((task for task in self._tasks if task.handle == request["TaskHandle"]), None)
         if task is None or task.status != "RUNNING":
-            raise patches.sqs_error("ResourceNotFoundException", "Task does not exist, or is not running.")
+            raise sqs.error("ResourceNotFoundException", "Task does not exist, or is not running.")
         task.status = "CANCELLING"
         return {"ApproximateNumberOfMessagesMoved": task.moved}
 
 
 def _check_queue(arn: str) -> None:
     try:
-        patches.is_dead_letter_queue(arn)
+        sqs.is_dead_letter_queue(arn)
     except KeyError:
-        raise patches.sqs_error(
-            "ResourceNotFoundException", "The resource that you specified does not exist."
-        ) from None
+        raise sqs.error("ResourceNotFoundException", "The resource that you specified does not exist.") from None

@@ -145,7 +145,7 @@ def serve(port: int, state: StateDirectory, clock: Clock) -> None:
     finally:
         sagemaker.shut_down()
         clusters.shut_down()
-        patches.stop_lambda_workers()
+        patches.lambda_functions.stop_lambda_workers()
 
 
 def main() -> None:

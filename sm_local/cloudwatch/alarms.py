@@ -7,11 +7,11 @@ import logging
 from dataclasses import dataclass
 from typing import cast
 
-from sm_local import patches
 from sm_local.clock import Clock
 from sm_local.cloudwatch.alarm import Alarm, Metric, State, read_alarm
 from sm_local.cloudwatch.evaluation import Samples, evaluate
 from sm_local.cloudwatch.statistics import Sample
+from sm_local.patches import cloudwatch
 
 _TICK_S = 10  # the shortest time between two evaluations of an alarm
 _MOST_MISSED = 10  # evaluations that are made up for after the process was busy or asleep
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 class _Watched:
     """An alarm as it was last seen; another `stored` object is another definition of it."""
 
-    stored: patches.StoredAlarm
+    stored: cloudwatch.StoredAlarm
     alarm: Alarm
     evaluated: float | None = None
 
@@ -41,7 +41,7 @@ class Alarms:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._watched: dict[patches.AlarmKey, _Watched] = {}
+        self._watched: dict[cloudwatch.AlarmKey, _Watched] = {}
 
     def state(self, name: str) -> State:
         """Return the state of an alarm, metric or composite, in the account and region of the request under way.
@@ -49,7 +49,7 @@ class Alarms:
         Raises:
             KeyError: There is none of this name.
         """
-        return cast(State, patches.alarm_state(name))
+        return cast(State, cloudwatch.alarm_state(name))
 
     async def run(self) -> None:
         """Evaluate what is due every 10 virtual seconds, until cancelled."""
@@ -60,7 +60,7 @@ class Alarms:
     def evaluate_due(self) -> None:
         """Evaluate each alarm whose next period is over, and set the states that changed."""
         now = self._clock.now()
-        stored = patches.stored_alarms()
+        stored = cloudwatch.stored_alarms()
         for gone in self._watched.keys() - stored.keys():
             del self._watched[gone]
         for key, definition in stored.items():
@@ -69,7 +69,7 @@ class Alarms:
             except Exception:
                 _log.exception("alarm %s could not be evaluated", key.name)
 
-    def _evaluate(self, key: patches.AlarmKey, stored: patches.StoredAlarm, now: float) -> None:
+    def _evaluate(self, key: cloudwatch.AlarmKey, stored: cloudwatch.StoredAlarm, now: float) -> None:
         watched = self._watched.get(key)
         if watched is None or watched.stored is not stored:
             watched = self._watched[key] = _Watched(stored, read_alarm(stored))
@@ -80,14 +80,14 @@ class Alarms:
             watched.evaluated = due
             result = evaluate(alarm, self._samples_of(key), current=stored["StateValue"], now=due)
             if result.state != stored["StateValue"]:
-                patches.change_alarm_state(key, result.state, result.reason, result.data)
+                cloudwatch.change_alarm_state(key, result.state, result.reason, result.data)
             due += alarm.step
 
-    def _samples_of(self, key: patches.AlarmKey) -> Samples:
+    def _samples_of(self, key: cloudwatch.AlarmKey) -> Samples:
         clock = self._clock
 
         def samples(metric: Metric, start: float, end: float) -> list[Sample]:
-            stored = patches.datapoints(
+            stored = cloudwatch.datapoints(
                 key, metric.namespace, metric.name, metric.dimensions, since=clock.real(start) - _SLACK_S
             )
             return [

@@ -7,8 +7,8 @@ import time
 from collections.abc import Mapping
 from threading import Lock
 
-from sm_local import patches
 from sm_local.clock import Clock
+from sm_local.patches import cloudwatch
 
 
 class Metrics:
@@ -40,7 +40,7 @@ class Metrics:
         if not math.isfinite(value):
             raise ValueError(f"{namespace} {name}: a datapoint must be a finite number, got {value}")
         with self._lock:
-            patches.put_datapoint(namespace, name, dimensions, value, unit, time.time(), self._same_second)
+            cloudwatch.put_datapoint(namespace, name, dimensions, value, unit, time.time(), self._same_second)
 
     def _same_second(self, earlier: float, later: float) -> bool:
         return int(self._clock.virtual(earlier)) == int(self._clock.virtual(later))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import Future
 
-from sm_local import patches
+from sm_local.patches import core
 from sm_local.sagemaker import background
 from sm_local.sagemaker.async_requests import AsyncCall, AsyncRequest
 from sm_local.sagemaker.capacity import Instances, OnDemand
@@ -167,7 +167,7 @@ class Endpoints:
 
     def _called(self, name: str) -> Endpoint:
         if (endpoint := self._records.find(name)) is None:
-            account, _region = patches.scope()
+            account, _region = core.scope()
             raise SageMakerError("ValidationError", f"Endpoint {name} of account {account} not found.")
         return endpoint
 
@@ -185,7 +185,7 @@ class Endpoints:
 
         https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-configuration.html
         """
-        account, region = patches.scope()
+        account, region = core.scope()
         wanted = [
             ("cloudwatch:DescribeAlarms", f"arn:aws:cloudwatch:{region}:{account}:alarm:{alarm}") for alarm in alarms
         ]

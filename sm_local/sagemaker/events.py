@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from sm_local import patches
+from sm_local.patches import eventbridge
 from sm_local.sagemaker import background
 from sm_local.sagemaker.registry import Parameters
 
@@ -21,7 +21,9 @@ def tell(what: str, detail: Parameters, arn: str) -> None:
         detail: A description, with times in seconds.
         arn: Of what has changed.
     """
-    put = partial(patches.put_event, "aws.sagemaker", f"SageMaker {what} State Change", in_milliseconds(detail), [arn])
+    put = partial(
+        eventbridge.put_event, "aws.sagemaker", f"SageMaker {what} State Change", in_milliseconds(detail), [arn]
+    )
     background.start(put, "sagemaker-event")
 
 

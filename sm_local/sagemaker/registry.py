@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any, Generic, TypeVar
 
-from sm_local import patches
+from sm_local.patches import core
 from sm_local.sagemaker.errors import invalid, not_found
 
 Parameters = dict[str, Any]
@@ -14,7 +14,7 @@ Record = TypeVar("Record")
 
 def arn(kind: str, name: str) -> str:
     """Return the ARN of a name in the account and region of the request under way; its letters are lower case."""
-    account, region = patches.scope()
+    account, region = core.scope()
     return f"arn:aws:sagemaker:{region}:{account}:{kind}/{name.lower()}"
 
 
@@ -75,7 +75,7 @@ class Registry(Generic[Record]):
 
     def items(self) -> list[tuple[str, Record]]:
         """Return names and records, the oldest first."""
-        scope = patches.scope()
+        scope = core.scope()
         with self._lock:
             return [(name, record) for (*where, name), record in self._records.items() if tuple(where) == scope]
 
@@ -88,4 +88,4 @@ class Registry(Generic[Record]):
 
 
 def _key(name: str) -> tuple[str, str, str]:
-    return (*patches.scope(), name)
+    return (*core.scope(), name)

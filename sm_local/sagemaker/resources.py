@@ -10,7 +10,7 @@ import secrets
 import string
 from typing import Any
 
-from sm_local import patches
+from sm_local.patches import cloudformation
 from sm_local.sagemaker.errors import SageMakerError
 from sm_local.sagemaker.scaling import recorded_types
 from sm_local.sagemaker.service import SageMaker
@@ -22,7 +22,7 @@ Created = tuple[str, dict[str, str]]
 _ALPHABET = string.ascii_letters + string.digits
 
 
-def resource_types(sagemaker: SageMaker) -> patches.ResourceHandlers:
+def resource_types(sagemaker: SageMaker) -> cloudformation.ResourceHandlers:
     """Return the handlers of each type, in the form MiniStack's CloudFormation wants."""
     return {
         "AWS::SageMaker::Model": _immutable(sagemaker, "Model"),

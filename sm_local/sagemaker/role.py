@@ -10,7 +10,8 @@ from typing import Any
 
 import boto3
 
-from sm_local import patches, sessions
+from sm_local import sessions
+from sm_local.patches import iam
 from sm_local.sagemaker.errors import invalid
 from sm_local.state import REGION
 
@@ -33,7 +34,7 @@ class AssumedRole:
     def __init__(self, arn: str) -> None:
         self.arn = arn
         try:
-            self._credentials = patches.service_session(arn, SERVICE, "SageMaker")
+            self._credentials = iam.service_session(arn, SERVICE, "SageMaker")
         except PermissionError as error:
             raise invalid(str(error)) from error
 
@@ -76,4 +77,4 @@ class AssumedRole:
 
     def missing(self, wanted: Iterable[tuple[str, str]]) -> list[str]:
         """Return which of some actions, each on a resource, the role's policies do not allow."""
-        return [action for action, on in wanted if not patches.role_allows(self.arn, action, on, REGION)]
+        return [action for action, on in wanted if not iam.role_allows(self.arn, action, on, REGION)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from sm_local import patches
+from sm_local.patches import core
 from sm_local.sagemaker.async_requests import INVOCATION_SECONDS, TIME_TO_LIVE_SECONDS, AsyncCall
 from sm_local.sagemaker.endpoints import Endpoints
 from sm_local.sagemaker.errors import SageMakerError
@@ -14,7 +14,7 @@ from sm_local.sagemaker.messages import CUSTOM_ATTRIBUTES, Invocation
 _PREFIX = "x-amzn-sagemaker-"
 
 
-def answer(endpoints: Endpoints, endpoint: str, path: str, headers: Mapping[str, str], body: bytes) -> patches.Response:
+def answer(endpoints: Endpoints, endpoint: str, path: str, headers: Mapping[str, str], body: bytes) -> core.Response:
     """Answer ``InvokeEndpoint`` or ``InvokeEndpointAsync``.
 
     Args:
@@ -38,7 +38,7 @@ def answer(endpoints: Endpoints, endpoint: str, path: str, headers: Mapping[str,
             )
 
 
-def _now(endpoints: Endpoints, endpoint: str, headers: Mapping[str, str], body: bytes) -> patches.Response:
+def _now(endpoints: Endpoints, endpoint: str, headers: Mapping[str, str], body: bytes) -> core.Response:
     invocation = Invocation(
         body=body,
         content_type=headers.get("content-type", ""),
@@ -57,7 +57,7 @@ def _now(endpoints: Endpoints, endpoint: str, headers: Mapping[str, str], body: 
     return answered.status, shown, answered.body
 
 
-def _later(endpoints: Endpoints, endpoint: str, headers: Mapping[str, str], body: bytes) -> patches.Response:
+def _later(endpoints: Endpoints, endpoint: str, headers: Mapping[str, str], body: bytes) -> core.Response:
     request = endpoints.invoke_async(
         endpoint,
         AsyncCall(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from sm_local import patches
+from sm_local.patches import cloudformation, core
 
 Properties = dict[str, Any]
 Created = tuple[str, dict[str, str]]
 
 
-def recorded_types() -> patches.ResourceHandlers:
+def recorded_types() -> cloudformation.ResourceHandlers:
     """Return handlers that only make what ``Ref`` and ``GetAtt`` give."""
     return {
         "AWS::ApplicationAutoScaling::ScalableTarget": _recorded(_target),
@@ -44,7 +44,7 @@ def _target(properties: Properties) -> Created:
 
 def _policy(properties: Properties) -> Created:
     """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-applicationautoscaling-scalingpolicy.html."""
-    account, region = patches.scope()
+    account, region = core.scope()
     target = str(properties.get("ScalingTargetId", "")).split("|")
     resource = properties.get("ResourceId") or target[0]
     service = properties.get("ServiceNamespace") or target[-1]

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from sm_local import patches
 from sm_local.clock import Clock
+from sm_local.patches import core, iam, sagemaker
 from sm_local.sagemaker import runtime, validation
 from sm_local.sagemaker.configs import EndpointConfigs
 from sm_local.sagemaker.endpoints import Endpoints
@@ -103,10 +103,10 @@ class SageMaker:
 
     async def handle(
         self, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
-    ) -> patches.Response:
+    ) -> core.Response:
         """Answer one request, in the form MiniStack wants of a service."""
         try:
-            if method == "POST" and (endpoint := patches.invoked_endpoint(path)) is not None:
+            if method == "POST" and (endpoint := sagemaker.invoked_endpoint(path)) is not None:
                 return await self._in_thread(lambda: runtime.answer(self.endpoints, endpoint, path, headers, body))
             operation = headers.get("x-amz-target", "").removeprefix("SageMaker.")
             parameters = json.loads(body or b"{}")
@@ -148,17 +148,17 @@ class SageMaker:
 
 def _refusal_beside(
     operation: str, parameters: Parameters, body: bytes, headers: dict[str, str], query: dict[str, list[str]]
-) -> patches.Response | None:
+) -> core.Response | None:
     """Return the refusal of a caller who may not pass a role to SageMaker, or not tag what is made."""
     member = {"CreateModel": "ExecutionRoleArn"}.get(operation, "RoleArn")
     passes_role = operation == "CreateModel" or operation.endswith("Job")
     if passes_role and isinstance(role := parameters.get(member), str):
         context = {"iam:PassedToService": SERVICE}
-        if refusal := patches.refusal_beside("iam:PassRole", role, headers, query, context):
+        if refusal := iam.refusal_beside("iam:PassRole", role, headers, query, context):
             return refusal
     if operation.startswith("Create") and parameters.get("Tags"):
-        resource = patches.sagemaker_resource_arn("/", body, REGION, patches.scope()[0])
-        return patches.refusal_beside("sagemaker:AddTags", resource, headers, query)
+        resource = sagemaker.resource_arn("/", body, REGION, core.scope()[0])
+        return iam.refusal_beside("sagemaker:AddTags", resource, headers, query)
     return None
 
 
@@ -168,7 +168,7 @@ def _moto(operation: str, parameters: Parameters) -> Parameters:
     from moto.core.request import Request
     from moto.sagemaker.responses import SageMakerResponse
 
-    account, region = patches.scope()
+    account, region = core.scope()
     url = f"https://api.sagemaker.{region}.amazonaws.com/"
     headers = {
         "Content-Type": "application/x-amz-json-1.1",

@@ -6,7 +6,7 @@ import random
 import threading
 from collections.abc import Callable
 
-from sm_local import patches
+from sm_local.patches import core
 from sm_local.sagemaker import background
 from sm_local.sagemaker.component import Component
 from sm_local.sagemaker.errors import NoAnswerError, SageMakerError
@@ -108,7 +108,7 @@ def _copy(invocation: Invocation, shadow: Variant, *, share: float) -> None:
 
 
 def _model_error(log_group: str, container: str, status: int, original: str) -> SageMakerError:
-    account, region = patches.scope()
+    account, region = core.scope()
     log_arn = f"arn:aws:logs:{region}:{account}:log-group:{log_group}"
     side = "client" if 400 <= status < 500 else "server"
     return SageMakerError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from sm_local import patches
+from sm_local.patches import core, iam, step_functions
 
 _TASK = "arn:aws:states:::"
 _MANAGED_RULES = {
@@ -36,30 +36,30 @@ class Permission(NamedTuple):
     resource: str
 
 
-def check(resource: str, arguments: Any, execution: patches.Execution) -> None:
+def check(resource: str, arguments: Any, execution: step_functions.Execution) -> None:
     """Raise the task's failure when the role lacks a permission."""
-    account, region = patches.scope()
+    account, region = core.scope()
     _check(required(resource, arguments if isinstance(arguments, dict) else {}, account, region), execution)
 
 
-def check_map(reader: Mapping[str, Any], arguments: Mapping[str, Any], execution: patches.Execution) -> None:
+def check_map(reader: Mapping[str, Any], arguments: Mapping[str, Any], execution: step_functions.Execution) -> None:
     """Raise the failure of a distributed map whose role lacks a permission."""
     _check(of_map(reader, arguments, execution.state_machine_arn), execution)
 
 
-def _check(wanted: Iterable[Permission], execution: patches.Execution) -> None:
-    account, region = patches.scope()
+def _check(wanted: Iterable[Permission], execution: step_functions.Execution) -> None:
+    account, region = core.scope()
     for action, on in wanted:
-        if patches.role_allows(execution.role_arn, action, on, region):
+        if iam.role_allows(execution.role_arn, action, on, region):
             continue
         role, managed = execution.role_arn.rsplit("/", 1)[-1], on.rsplit("/", 1)[-1]
         if managed in _MANAGED_RULES.values():
-            raise patches.task_error(
+            raise step_functions.task_error(
                 "States.TaskFailed",
                 f"'{execution.role_arn}' is not authorized to create managed-rule '{managed}' ({action} on {on})",
             )
         service = action.partition(":")[0]
-        raise patches.task_error(
+        raise step_functions.task_error(
             _ERRORS.get(service, "States.TaskFailed"),
             f"User: arn:aws:sts::{account}:assumed-role/{role}/{execution.name} is not authorized to perform: {action} "
             f"on resource: {on} because no identity-based policy allows the {action} action (Status Code: 403; "

@@ -12,12 +12,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sm_local import patches
+from sm_local.patches import step_functions
 from sm_local.workflows import sdk
 
 
 def write_results(
-    arguments: Mapping[str, Any], results: Sequence[Any], map_run: str, execution: patches.Execution
+    arguments: Mapping[str, Any], results: Sequence[Any], map_run: str, execution: step_functions.Execution
 ) -> dict[str, Any]:
     """Write what the children returned, and return where, as the state's result.
 
@@ -45,5 +45,5 @@ def write_results(
             client.put_object(Bucket=bucket, Key=file["Key"], Body=body)
         client.put_object(Bucket=bucket, Key=f"{prefix}/manifest.json", Body=json.dumps(manifest).encode())
     except ClientError as error:
-        raise patches.task_error("States.ResultWriterFailed", str(error)) from error
+        raise step_functions.task_error("States.ResultWriterFailed", str(error)) from error
     return {"MapRunArn": map_run, "ResultWriterDetails": {"Bucket": bucket, "Key": f"{prefix}/manifest.json"}}

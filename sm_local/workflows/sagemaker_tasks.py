@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sm_local import patches
+from sm_local.patches import step_functions
 from sm_local.sagemaker.jobs.job import ENDED
 from sm_local.workflows import sdk
 
@@ -35,10 +35,12 @@ def _optimized(resource: str, arguments: Any) -> Any:
     name, _, pattern = resource.rpartition("sagemaker:")[2].partition(".")
     kind = name.removeprefix("create").removesuffix("Job")
     if kind not in _JOBS and name not in _OTHERS:
-        raise patches.task_error("States.Runtime", f"Step Functions has no integration sagemaker:{name}")
+        raise step_functions.task_error("States.Runtime", f"Step Functions has no integration sagemaker:{name}")
     if pattern and (pattern != "sync" or kind not in _JOBS):
-        raise patches.task_error("States.Runtime", f"Step Functions has no integration sagemaker:{name}.{pattern}")
-    execution = patches.current_execution()
+        raise step_functions.task_error(
+            "States.Runtime", f"Step Functions has no integration sagemaker:{name}.{pattern}"
+        )
+    execution = step_functions.current_execution()
     client = sdk.session(execution).client("sagemaker")
     tags = {"Tags": [*arguments.get("Tags", ()), _MANAGED]} if pattern else {}
     answer = _call(client, name[0].upper() + name[1:], {**arguments, **tags})
@@ -48,7 +50,7 @@ def _optimized(resource: str, arguments: Any) -> Any:
 def _generic(resource: str, arguments: Any) -> Any:
     service, operation = resource.partition(".waitForTaskToken")[0].split(":")[-2:]
     name, prefix = sdk.SERVICES[service]
-    client = sdk.session(patches.current_execution()).client(name)
+    client = sdk.session(step_functions.current_execution()).client(name)
     if isinstance((arguments or {}).get("Body"), dict | list):
         arguments = {**arguments, "Body": json.dumps(arguments["Body"])}
     return sdk.call(
@@ -67,7 +69,7 @@ def _call(client: Any, operation: str, arguments: Mapping[str, Any]) -> dict[str
     )
 
 
-def _until_ended(client: Any, kind: str, name: str, execution: patches.Execution) -> dict[str, Any]:
+def _until_ended(client: Any, kind: str, name: str, execution: step_functions.Execution) -> dict[str, Any]:
     """Return how a job has ended, which is stopped when its task is.
 
     Raises:
@@ -80,9 +82,9 @@ def _until_ended(client: Any, kind: str, name: str, execution: patches.Execution
         if status in ENDED:
             if status == "Completed":
                 return described
-            raise patches.task_error("States.TaskFailed", json.dumps(described))
+            raise step_functions.task_error("States.TaskFailed", json.dumps(described))
         if not execution.wants_task():
             if status != "Stopping":
                 _call(client, f"Stop{kind}Job", named)
-            raise patches.task_error("States.TaskFailed", f"{kind.lower()} job {name} was stopped with its task")
+            raise step_functions.task_error("States.TaskFailed", f"{kind.lower()} job {name} was stopped with its task")
         time.sleep(_LOOK_SECONDS)

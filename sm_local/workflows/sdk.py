@@ -10,7 +10,8 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
-from sm_local import patches, sessions
+from sm_local import sessions
+from sm_local.patches import iam, step_functions
 
 SERVICE = "states.amazonaws.com"
 # By the name in ``aws-sdk:<name>:…``: boto3's name, and the prefix of the names of errors.
@@ -21,16 +22,16 @@ SERVICES: Mapping[str, tuple[str, str]] = {
 }
 
 
-def session(execution: patches.Execution) -> boto3.Session:
+def session(execution: step_functions.Execution) -> boto3.Session:
     """Return a session of the state machine's role.
 
     Raises:
         Exception: The task's failure, when Step Functions may not assume it.
     """
     try:
-        credentials = patches.service_session(execution.role_arn, SERVICE, execution.name)
+        credentials = iam.service_session(execution.role_arn, SERVICE, execution.name)
     except PermissionError as error:
-        raise patches.task_error("States.TaskFailed", str(error)) from error
+        raise step_functions.task_error("States.TaskFailed", str(error)) from error
     return sessions.session(credentials)
 
 
@@ -59,9 +60,9 @@ def call(
     try:
         method = next(name for name, of in client.meta.method_to_api_mapping.items() if of == operation)
     except StopIteration:
-        raise patches.task_error("States.Runtime", f"{prefix} has no {operation}") from None
+        raise step_functions.task_error("States.Runtime", f"{prefix} has no {operation}") from None
     model = client.meta.service_model.operation_model(operation)
-    wanted = patches.api_members(dict(arguments), model.input_shape)
+    wanted = step_functions.api_members(dict(arguments), model.input_shape)
     try:
         answer: dict[str, Any] = getattr(client, method)(**wanted)
     except ClientError as error:
@@ -72,9 +73,9 @@ def call(
             f"{error.response['Error'].get('Message', '')} (Service: {prefix}, Status Code: {status}, "
             f"Request ID: {error.response['ResponseMetadata'].get('RequestId', '')})"
         )
-        raise patches.task_error(f"{prefix}.{name if code in known else generic}", cause) from error
+        raise step_functions.task_error(f"{prefix}.{name if code in known else generic}", cause) from error
     except BotoCoreError as error:
-        raise patches.task_error("States.Runtime", str(error)) from error
+        raise step_functions.task_error("States.Runtime", str(error)) from error
     answer.pop("ResponseMetadata", None)
     shown: dict[str, Any] = plain(answer, model.output_shape, moment)
     return shown

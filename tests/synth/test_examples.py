@@ -17,22 +17,11 @@ from aws_cdk import aws_sns as sns
 import sm_constructs
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+PACKAGE = Path(sm_constructs.__file__).parent
 MODULES = [
-    "_validation",
-    "errors",
-    "storage",
-    "endpoint.capture",
-    "endpoint.endpoint",
-    "endpoint.guardrails",
-    "endpoint.instances",
-    "endpoint.names",
-    "endpoint.variants",
-    "model.data",
-    "model.framework",
-    "model.model",
-    "model.processors",
-    "model.required_file",
-    "stages",
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if ">>> " in path.read_text(encoding="utf-8")
 ]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
-import importlib
 import json
 import tomllib
 from pathlib import Path
@@ -412,10 +410,3 @@ def test_an_api_whose_name_is_not_ascii_is_refused_because_its_metrics_go_by_ano
 def test_an_imported_api_without_a_stage_is_refused(stack: cdk.Stack) -> None:
     with pytest.raises(InvalidPropsError, match="stage_name is missing"):
         Monitoring(stack, "Monitoring").monitor_api(api_of(stack))
-
-
-@pytest.mark.parametrize("module", ["api", "endpoint", "functions", "metrics", "monitoring", "thresholds"])
-def test_docstrings_say_what_happens(module: str) -> None:
-    result = doctest.testmod(importlib.import_module(f"sm_constructs.monitoring.{module}"))
-    assert result.attempted > 0
-    assert result.failed == 0

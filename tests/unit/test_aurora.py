@@ -122,7 +122,7 @@ def test_the_roles_credentials_are_where_aws_ml_looks_for_them(
             raise PermissionError("Could not assume role")
         return {"aws_access_key_id": f"key of {role}"}
 
-    monkeypatch.setattr(patches, "service_session", session)
+    monkeypatch.setattr(patches.iam, "service_session", session)
     file = tmp_path / "databases" / "mine" / "credentials"
 
     def key_with(*roles: dict[str, str]) -> str | None:

@@ -59,7 +59,7 @@ def test_values_of_many_threads_are_stored_one_after_the_other() -> None:
         time.sleep(0.001)
         under_way -= 1
 
-    with mock.patch.object(patches, "put_datapoint", store), ThreadPoolExecutor(8) as threads:
+    with mock.patch.object(patches.cloudwatch, "put_datapoint", store), ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda _: metrics.put("N", "M", {}, 1), range(50)))
     assert most == 1
 

@@ -5,20 +5,12 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-defini
 
 from __future__ import annotations
 
-import doctest
-
 import pytest
 
-from sm_local.cloudwatch import statistics
 from sm_local.cloudwatch.statistics import Sample, percentile, statistic
 
 _ONE_TO_TEN = [Sample.of(0, value) for value in range(1, 11)]
 _SET = Sample(0, count=4, total=20, minimum=1, maximum=9)
-
-
-def test_the_examples_in_the_docstrings_are_true() -> None:
-    assert doctest.testmod(statistics).failed == 0
-    assert doctest.testmod(statistics).attempted > 0
 
 
 @pytest.mark.parametrize(
