@@ -109,9 +109,14 @@ def passing_lambda_errors() -> list[State]:
     return retry(_PASSING_LAMBDA_ERRORS, attempts=5)
 
 
+def passing_job_limits() -> list[State]:
+    """Return the retrier for a state that makes a job of SageMaker's: it waits about twenty minutes for instances."""
+    return retry(_LIMITS, attempts=6, interval=60, longest=900)
+
+
 def passing_job_errors() -> list[State]:
-    """Return the retriers for a state that makes a job of SageMaker's: limits are waited for about twenty minutes."""
-    return [*retry(_LIMITS, attempts=6, interval=60, longest=900), *retry(_SAGEMAKER_ERRORS, attempts=5, interval=5)]
+    """Return the retriers for a state that makes a job of SageMaker's, and is not tried again in another way."""
+    return [*passing_job_limits(), *retry(_SAGEMAKER_ERRORS, attempts=5, interval=5)]
 
 
 def state_machine(

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sm_constructs._states import State, passing_job_errors, passing_lambda_errors, retry, task
+from sm_constructs._states import State, passing_job_limits, passing_lambda_errors, retry, task
 
 STATES_AFTER_FAILURES = ("IsAllDelivered", "CountFailures", "IsItWorthAnotherTry", "Explain", "Tell", "Failed")
 """What an execution goes through once a state has failed, or not all was delivered."""
@@ -191,7 +191,7 @@ class TransformStates:
                 },
             },
             TimeoutSeconds=self.job_timeout_seconds,
-            Retry=passing_job_errors(),
+            Retry=passing_job_limits(),  # all else is for the next round
             # Some files may have their results all the same.
             Catch=[
                 {"ErrorEquals": ["States.ALL"], "Assign": {"jobError": "{% $states.errorOutput %}"}, "Next": "Deliver"}

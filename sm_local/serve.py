@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import sys
 import tarfile
@@ -19,6 +20,7 @@ from sm_local.sagemaker.archive import unpack
 # Calls under way when the server is told to stop have as long as a call may take on AWS.
 _GRACE_SECONDS = 60
 _THREADS = 4
+_STOPS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 
 def serve(archive: Path, *, host: str, port: int, workers: int) -> None:
@@ -39,6 +41,7 @@ def serve(archive: Path, *, host: str, port: int, workers: int) -> None:
     try:
         _unpack(archive, directory / "model")
         _prepare(directory)
+        _keep_signals_for_workers()
         _Server(archive, {"bind": f"{_bracketed(host)}:{port}", "workers": workers}).run()
     finally:
         if os.getpid() == master:  # workers leave through here, too
@@ -60,6 +63,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "graceful_timeout": _GRACE_SECONDS,
             "keepalive": 75,  # longer than proxies keep idle connections
             "loglevel": "warning",
+            "post_worker_init": lambda _worker: signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS),
             "preload_app": True,
             "threads": _THREADS,
             "when_ready": lambda _arbiter: print(self._announcement, flush=True),
@@ -83,6 +87,17 @@ class _Server(BaseApplication):  # type: ignore[misc]
     @property
     def _announcement(self) -> str:
         return f"Serving {self._archive} at http://{self._settings['bind']}: GET /ping, POST /invocations"
+
+
+def _keep_signals_for_workers() -> None:
+    """Let a worker have a signal that comes before it listens: it would be lost, and the worker waited for in vain."""
+    master = os.getpid()
+
+    def mask(how: int) -> None:
+        if os.getpid() == master:
+            signal.pthread_sigmask(how, _STOPS)
+
+    os.register_at_fork(before=lambda: mask(signal.SIG_BLOCK), after_in_parent=lambda: mask(signal.SIG_UNBLOCK))
 
 
 def _check_address(host: str, port: int) -> None:

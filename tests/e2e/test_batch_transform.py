@@ -103,6 +103,10 @@ class Transforms:
         assert answer.status == 200, answer.body
         return dict(answer.json)
 
+    def execution(self, transform_id: str) -> str:
+        arn = self.outputs["StateMachineArn"].replace(":stateMachine:", ":execution:")
+        return f"{arn}:{transform_id}"
+
     def ended(self, transform_id: str, status: str = "succeeded", seconds: float = 240) -> dict[str, Any]:
         def look() -> dict[str, Any] | None:
             seen = self.look(transform_id)
@@ -329,7 +333,6 @@ def hasty(transforms: Transforms, model: tuple[Path, str]) -> Transforms:
         ("TransformPlan", "sagemaker:DescribeEndpoint"),
         ("TransformPlan", "sagemaker:DescribeEndpointConfig"),
         ("TransformDeliver", "s3:DeleteObject"),
-        ("TransformStateMachine", "lambda:InvokeFunction"),
         ("TransformStateMachine", "sagemaker:AddTags"),
         ("TransformStateMachine", "sagemaker:CreateTransformJob"),
         ("TransformStateMachine", "sagemaker:DescribeTransformJob"),
@@ -347,6 +350,23 @@ def test_a_transform_needs_each_permission(hasty: Transforms, construct: str, ac
     assert re.search("not authorized|Access ?Denied|(?i:no permission)", view["error"]["detail"]), view
 
 
+def test_a_transform_calls_functions_with_the_permission_to(hasty: Transforms) -> None:
+    client = boto3.client("stepfunctions")
+    with without(resource_of("Transforms", "AWS::IAM::Role", "TransformStateMachineRole"), "lambda:InvokeFunction"):
+        execution = hasty.execution(hasty.start(input="transform/input/uncalled/"))
+
+        def failure() -> str | None:
+            events = client.get_execution_history(executionArn=execution)["events"]
+            failures = [event["taskFailedEventDetails"] for event in events if event["type"] == "TaskFailed"]
+            return str(failures[0]["cause"]) if failures else None
+
+        cause = eventually(failure, 60)
+        client.stop_execution(executionArn=execution)  # it would try for minutes
+
+    assert "not authorized" in cause
+    assert "lambda:InvokeFunction" in cause
+
+
 def test_a_failure_is_told_with_the_permission_to_publish(hasty: Transforms) -> None:
     sqs, url = boto3.client("sqs"), hasty.outputs["HeardUrl"]
     sqs.purge_queue(QueueUrl=url)
@@ -362,8 +382,7 @@ def test_a_transform_that_is_stopped_stops_its_job_with_the_permission_to(hasty:
         hasty.put(f"transform/input/{name}/a.jsonl", lines([{"text": text} for text in texts(8_000, 1)]))
         transform_id = hasty.start(input=f"transform/input/{name}/")
         job = hasty.job(transform_id)
-        arn = hasty.outputs["StateMachineArn"].replace(":stateMachine:", ":execution:")
-        boto3.client("stepfunctions").stop_execution(executionArn=f"{arn}:{transform_id}")
+        boto3.client("stepfunctions").stop_execution(executionArn=hasty.execution(transform_id))
 
         def ended() -> str | None:
             status = hasty.sagemaker.describe_transform_job(TransformJobName=job)["TransformJobStatus"]

@@ -126,6 +126,14 @@ def test_ctrl_c_ends_it_at_once(tmp_path: Path) -> None:
         assert not list(served.temporary.iterdir())
 
 
+def test_ctrl_c_is_heard_by_a_worker_that_does_not_listen_yet(tmp_path: Path) -> None:
+    slow = "import os, time\nos.register_at_fork(after_in_child=lambda: time.sleep(2))\n"
+    with serving(write(tmp_path / "model.tar.gz", {SCRIPT: slow + ECHO})) as served:
+        time.sleep(0.5)
+        served.process.send_signal(signal.SIGINT)
+        assert served.process.wait(10) == 0
+
+
 def test_a_port_that_is_taken_is_said_to_be(tmp_path: Path) -> None:
     model = write(tmp_path / "model.tar.gz", {SCRIPT: ECHO})
     with socket.create_server(("127.0.0.1", 0)) as taken:
