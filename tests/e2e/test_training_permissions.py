@@ -7,9 +7,8 @@ so that none waits for those before it. That they do what they should with all p
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from uuid import uuid4
 
@@ -18,130 +17,16 @@ import pytest
 
 from sm_client import ApiError
 from tests.local_aws import Stack
-from tests.permissions import denied, resource_of, role_of_function, role_of_state_machine, without
+from tests.permissions import denied, role_of_function, role_of_state_machine, without
 from tests.sagemaker_account import eventually
+from tests.trainings.states import System, ended
 
 pytestmark = pytest.mark.e2e
-
-
-def rows(first: int) -> bytes:
-    """Return texts of two labels, others for another number."""
-    return b"".join(
-        json.dumps({"text": f"{text}, number {number}", "label": label, "language": "en"}).encode() + b"\n"
-        for number in range(first, first + 30)
-        for text, label in (("very good", "good"), ("free money", "spam"))
-    )
-
-
-@dataclass(frozen=True)
-class System:
-    """The deployed stack, of which nothing is promoted.
-
-    Args:
-        stack: The stack.
-    """
-
-    stack: Stack
-
-    @property
-    def bucket(self) -> str:
-        return self.stack.outputs["ArtifactBucketName"]
-
-    def machine(self, name: str) -> str:
-        return self.stack.outputs[f"{name}StateMachineArn"]
-
-    def function(self, part: str) -> str:
-        return resource_of(self.stack.name, "AWS::Lambda::Function", part)
-
-    def put(self, key: str, content: bytes) -> str:
-        boto3.client("s3").put_object(Bucket=self.bucket, Key=key, Body=content)
-        return key
-
-    def call(self, part: str, event: object) -> Any:
-        """Call a function and return its answer; a failure is the ``errorMessage`` of it."""
-        answer = boto3.client("lambda").invoke(FunctionName=self.function(part), Payload=json.dumps(event).encode())
-        return json.loads(answer["Payload"].read())
-
-    def training(self) -> dict[str, Any]:
-        """Return what the states of a training hand on, with data for its jobs."""
-        training_id = uuid4().hex[:12]
-        request = {"dataset": self.put("datasets/permissions/rows.jsonl", rows(0)), "feedback": False}
-        plan = self.call("TrainingPlan", {"training_id": training_id, "request": request})
-        for first, name in enumerate(("train/shard-00000", "validation/validation", "test/test")):
-            self.put(f"{plan['prefix']}{name}.jsonl", rows(100 * first))
-        (trial,) = plan["trials"]
-        in_service = self.call("TrainingPromotionInService", {})
-        bucket, _, key = in_service["model_data"].removeprefix("s3://").partition("/")
-        candidate = f"{plan['prefix']}jobs/{trial['name']}/output/model.tar.gz"
-        boto3.client("s3").copy({"Bucket": bucket, "Key": key}, self.bucket, candidate)
-        return {
-            "plan": plan,
-            "trial": trial,
-            "training_id": training_id,
-            "package_arn": "arn:aws:sagemaker:us-east-1:000000000000:model-package/none/1",
-            "dataset": {"dataset_hash": "0" * 64},
-            "selection": {"best": {**trial, "model_artifacts": f"s3://{self.bucket}/{candidate}"}},
-            "in_service": in_service,
-            "judgement": {
-                "properties": {"training_id": "by-itself"},
-                "promote": False,
-                "reason": "not better",
-                "model_version": "none",
-                "candidate": {"accuracy": 0.5, "macro_f1": 0.5},
-            },
-            "failed_state": "JudgeModel",
-            "explanation": {"error": "None", "cause": "none", "subject": "Nothing failed"},
-        }
-
-    def promotion(self) -> dict[str, Any]:
-        """Return what the states of a promotion hand on."""
-        request = {"model_data": f"s3://{self.bucket}/models/none/model.tar.gz"}
-        plan = self.call("TrainingPromotionPlan", {"execution": uuid4().hex[:12], "request": request})
-        return {"plan": plan, "failure": {"Error": "None", "Cause": "none"}}
-
-    def variables(self, machine: str) -> dict[str, Any]:
-        return self.training() if machine == "Training" else self.promotion()
-
-    @contextmanager
-    def running(self, machine: str, state: str, variables: Mapping[str, Any]) -> Iterator[str]:
-        """Run one state with its state machine's role, without trying twice; yields the execution's ARN."""
-        client = boto3.client("stepfunctions")
-        deployed = client.describe_state_machine(stateMachineArn=self.machine(machine))
-        states = json.loads(deployed["definition"])["States"]
-        states |= states.get("Trials", {}).get("ItemProcessor", {}).get("States", {})
-        task = {name: value for name, value in states[state].items() if name not in ("Retry", "Catch", "Next")}
-        given = {
-            "Type": "Pass",
-            "Assign": {name: f"{{% $states.input.{name} %}}" for name in variables},
-            "Next": state,
-        }
-        definition = {
-            "QueryLanguage": "JSONata",
-            "StartAt": "Given",
-            "States": {"Given": given, state: {**task, "End": True}},
-        }
-        alone = client.create_state_machine(
-            name=f"alone-{uuid4().hex}", definition=json.dumps(definition), roleArn=deployed["roleArn"]
-        )["stateMachineArn"]
-        try:
-            yield client.start_execution(stateMachineArn=alone, input=json.dumps(variables))["executionArn"]
-        finally:
-            client.delete_state_machine(stateMachineArn=alone)
 
 
 @pytest.fixture(scope="module")
 def system(dev_stack: Stack) -> System:
     return System(dev_stack)
-
-
-def ended(execution: str) -> dict[str, Any]:
-    """Wait until an execution has ended and return what DescribeExecution says."""
-
-    def look() -> dict[str, Any] | None:
-        found = dict(boto3.client("stepfunctions").describe_execution(executionArn=execution))
-        return None if found["status"] == "RUNNING" else found
-
-    return eventually(look, seconds=60)
 
 
 def says_that_it_is_denied(words: str, action: str) -> bool:
