@@ -17,7 +17,8 @@ from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
 from sm_constructs import _starts as starts
-from sm_constructs._function import RuntimeFunction, grant_invoke
+from sm_constructs._function import grant_invoke
+from sm_constructs._function_settings import FunctionSettings
 from sm_constructs._job_store import job_topic
 from sm_constructs._log_groups import log_group
 from sm_constructs._names import unique_name
@@ -149,31 +150,29 @@ class BatchTransform(Construct):
             encryption_key=encryption_key,
         )
 
-        def function(name: str) -> lambda_.Function:
-            return RuntimeFunction(
+        settings = FunctionSettings(
+            memory_size_mb=_MEMORY_MB,
+            log_retention=log_retention,
+            removal_policy=removal_policy,
+            vpc=vpc,
+            encryption_key=encryption_key,
+            lambda_platform=platform,
+        )
+        environment = {
+            "BUCKET_NAME": artifacts.bucket.bucket_name,
+            "ENDPOINT_NAME": endpoint.endpoint_name,
+            "JOB_PREFIX": self._job_prefix,
+            "MAX_LINE_BYTES": str(int(payload_mb) * _MEBIBYTE),
+        }
+        self.functions: Mapping[str, lambda_.Function] = {
+            name: settings.function(
                 self,
                 name.capitalize(),
-                handler=f"text_classification.handlers.transform_files.{name}",
-                service=f"{name}-transform",
-                layers=["core"],
-                environment={
-                    "BUCKET_NAME": artifacts.bucket.bucket_name,
-                    "ENDPOINT_NAME": endpoint.endpoint_name,
-                    "JOB_PREFIX": self._job_prefix,
-                    "MAX_LINE_BYTES": str(int(payload_mb) * _MEBIBYTE),
-                },
-                memory_size_mb=_MEMORY_MB,
+                handler=f"transform_files.{name}",
+                environment=environment,
                 timeout=_FUNCTION_TIMEOUT,
-                reserved_concurrent_executions=None,
-                log_retention=log_retention,
-                removal_policy=removal_policy,
-                vpc=vpc,
-                encryption_key=encryption_key,
-                lambda_platform=platform,
-            ).function
-
-        self.functions: Mapping[str, lambda_.Function] = {
-            name: function(name) for name in ("plan", "deliver", "explain")
+            )
+            for name in ("plan", "deliver", "explain")
         }
         self._grant_functions(endpoint)
         for role in roles:

@@ -14,7 +14,7 @@ from aws_cdk import aws_stepfunctions as stepfunctions
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from sm_constructs._function import RuntimeFunction
+from sm_constructs._function_settings import FunctionSettings
 from sm_constructs._log_groups import log_group
 from sm_constructs._validation import Problems
 from sm_constructs.lambda_platform import LambdaPlatform
@@ -124,30 +124,25 @@ class DatasetAnnotation(Construct):
         problems.extend(f"lambda_platform: {problem}" for problem in platform.problems())
         problems.raise_for(self)
 
-        def function(function_id: str, handler: str) -> lambda_.Function:
-            return RuntimeFunction(
-                self,
-                function_id,
-                handler=f"text_classification.handlers.annotate_dataset.{handler}",
-                service=handler.replace("_", "-"),
-                layers=["core"],
-                environment={
-                    "DATASET_BUCKET": artifacts.bucket.bucket_name,
-                    "PART_BYTES": str(part_bytes),
-                    **preprocessor.environment,
-                },
-                memory_size_mb=512,
-                timeout=_TIMEOUT,
-                reserved_concurrent_executions=None,
-                log_retention=log_retention,
-                removal_policy=removal_policy,
-                vpc=vpc,
-                encryption_key=encryption_key,
-                lambda_platform=platform,
-            ).function
-
-        plan = function("Plan", "plan")
-        annotate_part = function("AnnotatePart", "annotate_part")
+        settings = FunctionSettings(
+            memory_size_mb=512,
+            log_retention=log_retention,
+            removal_policy=removal_policy,
+            vpc=vpc,
+            encryption_key=encryption_key,
+            lambda_platform=platform,
+        )
+        environment = {
+            "DATASET_BUCKET": artifacts.bucket.bucket_name,
+            "PART_BYTES": str(part_bytes),
+            **preprocessor.environment,
+        }
+        plan, annotate_part = (
+            settings.function(
+                self, name, handler=f"annotate_dataset.{handler}", environment=environment, timeout=_TIMEOUT
+            )
+            for name, handler in (("Plan", "plan"), ("AnnotatePart", "annotate_part"))
+        )
         self.functions = {"Plan": plan, "AnnotatePart": annotate_part}
         artifacts.datasets.grant_list(plan)
         artifacts.datasets.grant_put(plan)
