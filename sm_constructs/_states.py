@@ -160,7 +160,11 @@ def allow_jobs(machine: stepfunctions.StateMachine, kind: str, name_prefix: str)
     """
     # Step Functions tags the jobs that it makes.
     actions = [f"sagemaker:{verb}{kind}Job" for verb in ("Create", "Describe", "Stop")]
-    allow(machine, ["sagemaker:AddTags", *actions], [named(Stack.of(machine), f"{kind.lower()}-job", name_prefix)])
+    allow(
+        machine,
+        ["sagemaker:AddTags", "sagemaker:ListTags", *actions],
+        [named(Stack.of(machine), f"{kind.lower()}-job", name_prefix)],
+    )
     allow_waiting(machine, f"SageMaker{kind}Jobs")
 
 

@@ -105,7 +105,7 @@ class TransformStates:
                 "CountFailures": {
                     "Type": "Pass",
                     "Assign": {
-                        "failures": "{% $delivery.delivered > 0 ? 1 : $failures + 1 %}",
+                        "failures": "{% $delivery.delivered > 0 ? 0 : $failures + 1 %}",
                         "roundNumber": "{% $roundNumber + 1 %}",
                         "problems": "{% [$delivery.problems] %}",
                     },

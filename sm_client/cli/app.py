@@ -72,11 +72,19 @@ JobIds = Annotated[
 @app.callback()
 def connect(
     context: typer.Context,
-    stack: Annotated[str, typer.Option(help="The name of the stack, such as TextClassification-dev.")],
+    stack: Annotated[str | None, typer.Option(help="The name of the stack, such as TextClassification-dev.")] = None,
     region: Annotated[str | None, typer.Option(help="When omitted: that of the environment or profile.")] = None,
 ) -> None:
     """Classify texts with a deployed text-classification stack, now, as jobs or as files, and train its model."""
-    context.obj = lambda: Client.from_stack(stack, default_session(region))
+
+    def client() -> Client:
+        if not stack:
+            raise typer.BadParameter(
+                "name the stack before the command, such as --stack TextClassification-dev", param_hint="--stack"
+            )
+        return Client.from_stack(stack, default_session(region))
+
+    context.obj = client
 
 
 @app.command(epilog=examples(f"{STACK} classify 'You have won a prize'", f"{STACK} classify --json -f reviews.jsonl"))

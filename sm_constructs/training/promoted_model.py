@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,7 +19,6 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
-from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from sm_constructs._function_settings import FunctionSettings
@@ -40,9 +38,10 @@ class PromotedModel(Construct):
     """Remember which model is in service, so that no deployment puts an older one back.
 
     Until a model is promoted it is the stack's own. A promotion (:class:`ModelPromotion`) writes the new model's place
-    to a parameter of Systems Manager, which the stack makes. Whenever a deployment would change model, endpoint
-    configuration or endpoint, a function reads the parameter first, and CloudFormation makes them of the promoted
-    model. To let the stack's own model serve again, roll back to it.
+    to a parameter of Systems Manager. Whenever a deployment would change model, endpoint configuration or endpoint, a
+    function reads the parameter first, and CloudFormation makes them of the promoted model. The function makes the
+    parameter, too, with the first deployment, and deletes it with the stack: CloudFormation would put its own value
+    back whenever it changed a tag. To let the stack's own model serve again, roll back to it.
 
     What is changed by ``add_property_override`` is not noticed: change something else with it.
 
@@ -59,7 +58,7 @@ class PromotedModel(Construct):
 
     Attributes:
         data: What the model is made of: hand it to :class:`Model`.
-        parameter: What remembers.
+        parameter_name: The name of the parameter that remembers.
         initial: The stack's own model.
         name_prefix: How the names of the models and configurations begin that promotions make.
         function: What a deployment asks.
@@ -93,12 +92,7 @@ class PromotedModel(Construct):
         self.initial = initial
         self.artifacts = artifacts
         self.name_prefix: str = unique_name(self)
-        self.parameter: ssm.StringParameter = ssm.StringParameter(
-            self,
-            "Parameter",
-            description=f"The model in service of {Stack.of(self).stack_name}: promotions write it",
-            string_value=json.dumps({"current": None, "previous": None}),
-        )
+        self.parameter_name: str = f"{Stack.of(self).stack_name}-{self.name_prefix}-in-service"
         settings = FunctionSettings(
             memory_size_mb=256,
             log_retention=log_retention,
@@ -110,11 +104,16 @@ class PromotedModel(Construct):
         self.function: lambda_.Function = settings.function(
             self, "CurrentModel", handler="current_model", environment={}, timeout=_TIMEOUT
         )
-        allow(self.function, ["ssm:GetParameter"], [self.parameter.parameter_arn])
+        allow(self.function, ["ssm:DeleteParameter", "ssm:GetParameter", "ssm:PutParameter"], [self.parameter_arn])
         allow_removal(self.function, self.name_prefix)
         self._endpoints: list[Endpoint] = []
         self._initial_location: S3Location | None = None
         self.data: ModelData = _Promotable(promoted=self)
+
+    @property
+    def parameter_arn(self) -> str:
+        """The ARN of the parameter that remembers."""
+        return Stack.of(self).format_arn(service="ssm", resource="parameter", resource_name=self.parameter_name)
 
     @property
     def initial_location(self) -> S3Location:
@@ -139,7 +138,7 @@ class PromotedModel(Construct):
             scope,
             "CurrentModel",
             properties={
-                "ParameterName": self.parameter.parameter_name,
+                "ParameterName": self.parameter_name,
                 "InitialModelDataUrl": bound.model_data_url,
                 "NamePrefix": self.name_prefix,
                 "Serves": Lazy.string(_Definitions(self._endpoints)),

@@ -38,8 +38,12 @@ from sm_constructs.lambda_platform import LambdaPlatform
 from sm_constructs.training.promoted_model import PromotedModel, allow_removal
 
 _TIMEOUT = Duration.minutes(1)
-# An endpoint takes one change at a time, and says so as a validation error.
-_BUSY_ENDPOINT = retry(attempts=40, interval=15, longest=300)
+# An endpoint takes one change at a time, and is waited for: a deployment may take eight hours.
+_ANOTHER_TURN = retry(["EndpointBusyError"], attempts=200, interval=15, longest=300)
+_BUSY = "in-progress"
+"""What SageMaker says of an endpoint that moves, in an error that has the name of others."""
+# Step Functions ends an execution of 25,000 events, about nine for each look.
+_FEW_LOOKS, _SECONDS_BETWEEN_MANY = 200, 15
 
 # Of a function, the words of its exception: https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
 _NOT_PLANNED = (
@@ -73,8 +77,10 @@ class ModelPromotion(Construct):
         construct_id: The id within the parent.
         promoted_model: What remembers the model in service, and what the endpoint's model is made of.
         endpoint: The endpoint.
-        poll_interval: How often the endpoint is looked at while it moves, 1 second or more. When omitted: 15 seconds.
-        timeout: How long all may take. When omitted: 9 hours, more than SageMaker gives a deployment.
+        poll_interval: How often the endpoint is looked at while it moves, 1 second or more; after 200 looks every 15
+            seconds or less often. When omitted: 15 seconds.
+        timeout: How long all may take. When omitted: 18 hours, more than two deployments: one that is waited for, and
+            its own.
         topic: Hears of promotions and rollbacks that have failed, with the attribute ``event``, ``promotion_failed``.
             When omitted: one is made.
         log_retention: How long logs are kept. When omitted: one month.
@@ -132,10 +138,10 @@ class ModelPromotion(Construct):
             encryption_key=encryption_key,
             lambda_platform=platform,
         )
-        plan = self._function("Plan", "promote.plan", PARAMETER_NAME=promoted_model.parameter.parameter_name)
+        plan = self._function("Plan", "promote.plan", PARAMETER_NAME=promoted_model.parameter_name)
         plan.add_environment("INITIAL_MODEL_DATA", promoted_model.initial_location.url)
         plan.add_environment("UPDATE_ENDPOINT", Lazy.string(_UpdateRequest(endpoint)))
-        allow(plan, ["ssm:GetParameter"], [promoted_model.parameter.parameter_arn])
+        allow(plan, ["ssm:GetParameter"], [promoted_model.parameter_arn])
         clean_up = self._function("CleanUp", "promote.clean_up")
         allow_removal(clean_up, promoted_model.name_prefix)
         self.functions: dict[str, lambda_.Function] = {"Plan": plan, "CleanUp": clean_up}
@@ -146,7 +152,7 @@ class ModelPromotion(Construct):
             "StateMachine",
             {
                 "StartAt": "PlanPromotion",
-                "TimeoutSeconds": (timeout or Duration.hours(9)).to_seconds(),
+                "TimeoutSeconds": (timeout or Duration.hours(18)).to_seconds(),
                 "States": self._states(plan, clean_up, poll_interval),
             },
             log_group=log_group(
@@ -156,6 +162,15 @@ class ModelPromotion(Construct):
                 removal_policy=removal_policy,
                 encryption_key=encryption_key,
             ),
+        )
+        # A policy of its own, because the state machine needs the function.
+        iam.Policy(
+            self,
+            "TurnPolicy",
+            roles=[role for role in (plan.role,) if role],
+            statements=[
+                iam.PolicyStatement(actions=["states:ListExecutions"], resources=[self.state_machine.state_machine_arn])
+            ],
         )
         self._allow_state_machine(encryption_key)
 
@@ -196,6 +211,12 @@ class ModelPromotion(Construct):
             return {**state, "Catch": catch(name, "RemoveHalfMade"), "Next": then}
 
         name = jsonata("$plan.name")
+        often = poll_interval.to_seconds()
+        pause = (
+            often
+            if often >= _SECONDS_BETWEEN_MANY
+            else jsonata(f"$looks < {_FEW_LOOKS} ? {often} : {_SECONDS_BETWEEN_MANY}")
+        )
         moved = "$states.input.EndpointStatus = 'InService' and $states.input.EndpointConfigName = $plan.name"
         over = "$states.input.EndpointStatus in ['InService', 'Failed', 'OutOfService', 'UpdateRollbackFailed']"
         not_moved = (
@@ -207,9 +228,13 @@ class ModelPromotion(Construct):
             "PlanPromotion": {
                 **invoke(
                     plan,
-                    {"execution": jsonata("$states.context.Execution.Name"), "request": jsonata("$states.input")},
-                    Assign={"plan": jsonata("$states.result.Payload")},
-                    Retry=passing_lambda_errors(),
+                    {
+                        "execution": jsonata("$states.context.Execution.Name"),
+                        "state_machine": jsonata("$states.context.StateMachine.Id"),
+                        "request": jsonata("$states.context.Execution.Input"),
+                    },
+                    Assign={"plan": jsonata("$states.result.Payload"), "looks": 0},
+                    Retry=[*_ANOTHER_TURN, *passing_lambda_errors()],
                 ),
                 # Nothing is made yet.
                 "Catch": [
@@ -227,12 +252,23 @@ class ModelPromotion(Construct):
                 task("sagemaker:createEndpointConfig", jsonata("$plan.create_endpoint_config"), Retry=retry()),
                 "UpdateEndpoint",
             ),
-            "UpdateEndpoint": fallible(
-                "UpdateEndpoint",
-                task("aws-sdk:sagemaker:updateEndpoint", jsonata("$plan.update_endpoint"), Retry=_BUSY_ENDPOINT),
-                "WaitForEndpoint",
-            ),
-            "WaitForEndpoint": {"Type": "Wait", "Seconds": poll_interval.to_seconds(), "Next": "DescribeEndpoint"},
+            "UpdateEndpoint": {
+                **task("aws-sdk:sagemaker:updateEndpoint", jsonata("$plan.update_endpoint"), Retry=retry()),
+                "Catch": catch("UpdateEndpoint", "IsEndpointBusy"),
+                "Next": "WaitForEndpoint",
+            },
+            "IsEndpointBusy": {
+                "Type": "Choice",
+                "Choices": [{"Condition": jsonata(f"$contains($failure.Cause, '{_BUSY}')"), "Next": "GiveWay"}],
+                "Default": "RemoveHalfMade",
+            },
+            # Somebody was faster, and may have put another model into service: plan anew, when that is over.
+            "GiveWay": {
+                **invoke(clean_up, {"name": name}, Retry=retry()),
+                "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "TellFailure"}],
+                "Next": "PlanPromotion",
+            },
+            "WaitForEndpoint": {"Type": "Wait", "Seconds": pause, "Next": "DescribeEndpoint"},
             "DescribeEndpoint": fallible(
                 "DescribeEndpoint",
                 task(
@@ -244,6 +280,7 @@ class ModelPromotion(Construct):
                         "$exists($states.result.FailureReason) "
                         "? {'FailureReason': $states.result.FailureReason} : {}])"
                     ),
+                    Assign={"looks": jsonata("$looks + 1")},
                     Retry=retry(attempts=8),
                 ),
                 "HasMoved",
@@ -269,7 +306,7 @@ class ModelPromotion(Construct):
                 "Next": "DeleteOldModels",
             },
             "DeleteOldModels": {
-                **invoke(clean_up, {"name": name}, Retry=retry()),
+                **invoke(clean_up, {"made_before": jsonata("$plan.planned_at")}, Retry=retry()),
                 "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Promoted"}],  # the next promotion tries it again
                 "Next": "Promoted",
             },
@@ -332,7 +369,7 @@ class ModelPromotion(Construct):
             [model.role.role_arn],
             StringEquals={"iam:PassedToService": "sagemaker.amazonaws.com"},
         )
-        allow(machine, ["ssm:PutParameter"], [self._promoted.parameter.parameter_arn])
+        allow(machine, ["ssm:PutParameter"], [self._promoted.parameter_arn])
         allow(machine, ["sns:Publish"], [self.topic.topic_arn])
         if topic_key:
             allow(machine, ["kms:Decrypt", "kms:GenerateDataKey*"], [topic_key.key_arn])

@@ -34,7 +34,7 @@ class TrainingScript:
     A script of your own is run in SageMaker's script mode. It reads the channels ``train`` and ``validation`` (JSON
     lines with ``text``, ``label`` and ``language``), writes its model to ``SM_MODEL_DIR`` and prints a line
     ``validation:macro_f1=0.9``, by which trials are compared. Beside it stands ``evaluate.py``, which packages and
-    measures the model: ``docs/training.md`` says how it is called.
+    measures the model: ``docs/classifier.md`` says how it is called.
 
     Args:
         framework: The image of training and evaluation.

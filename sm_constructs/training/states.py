@@ -25,6 +25,8 @@ from sm_constructs.training.promotion import NOT_REMEMBERED
 
 _EXPLAIN = "ExplainFailure"
 STATES_AFTER_FAILURES = (
+    "PartFailed",
+    "TrialFailed",
     _EXPLAIN,
     "WhatIsHalfMade",
     "RejectModelOfFailure",
@@ -32,12 +34,25 @@ STATES_AFTER_FAILURES = (
     "AnnounceFailure",
     "Failed",
 )
-"""What an execution goes through once a state has failed."""
+"""What an execution goes through once a state has failed, in itself or in a part of a map."""
 
 # Between these the model's archive may be there, and nothing knows of it.
 _ARCHIVING = ("PackageAndEvaluate", "JudgeModel", "RegisterModel")
+_WHOLE_CAUSE = 30_000  # characters; Step Functions cuts off what is longer than 32,768
+# Of what a job, a function or an execution says of its end.
+_TOLD = ["TrainingJobName", "TrainingJobStatus", "SecondaryStatus", "FailureReason", "errorMessage", "errorType"]
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModelPackage.html
 _CONTENT_TYPES = ["application/json", "application/jsonlines", "text/csv"]
+
+
+def _short(cause: str) -> str:
+    """Return a cause without what nobody needs: a state has at most 256 KiB from all its parts.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+    """
+    whole = f"$contains({cause}, /^\\{{/) and $length({cause}) < {_WHOLE_CAUSE}"
+    told = f"$sift($parse({cause}), function($value, $name) {{ $name in {_TOLD} }})"
+    return f"({whole} ? $string({told}) : $substring({cause}, 0, 1000))"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,7 +130,7 @@ class Workflow:
                             "Catch": [
                                 {
                                     "ErrorEquals": ["States.ALL"],
-                                    "Output": {"problem": jsonata("$states.errorOutput.Cause")},
+                                    "Output": {"problem": jsonata(_short("$states.errorOutput.Cause"))},
                                     "Next": "PartFailed",
                                 }
                             ],
@@ -126,6 +141,7 @@ class Workflow:
                 },
                 "Assign": {"part_problems": jsonata("[$states.result.problem]")},
                 "Output": {},
+                "Retry": retry(["States.ItemReaderFailed"]),
                 "Catch": catch("CheckParts", _EXPLAIN),
                 "Next": "CombineParts",
             },
@@ -141,6 +157,8 @@ class Workflow:
     def _training(self) -> State:
         kept = (
             "TrainingJobName",
+            "TrainingJobStatus",
+            "SecondaryStatus",
             "ModelArtifacts",
             "FinalMetricDataList",
             "BillableTimeInSeconds",
@@ -149,7 +167,7 @@ class Workflow:
         job = ", ".join(f"'{name}': $states.result.{name}" for name in kept)
         failed = jsonata(
             "{'trial': $states.input.trial, "
-            "'error': {'Error': $states.errorOutput.Error, 'Cause': $states.errorOutput.Cause}}"
+            f"'error': {{'Error': $states.errorOutput.Error, 'Cause': {_short('$states.errorOutput.Cause')}}}}}"
         )
         return {
             "Trials": {

@@ -40,6 +40,7 @@ _DATA_TIMEOUT = Duration.minutes(15)  # Lambda's longest
 _TIMEOUT = Duration.minutes(1)
 _DATA_MEMORY_MB = 3008
 _LONGEST_JOB = Duration.days(28)
+_LONGEST_APPROVAL_DAYS = 330  # an execution lives a year, its training included
 _LONGEST_KEEP_ALIVE_SECONDS = 3600
 _SHORTEST_KEEP_ALIVE_SECONDS = 1
 _MOST_TAGS = 48  # of 50, less those that the workflow sets
@@ -73,8 +74,8 @@ class TrainingWorkflow(Construct):
         volume_size_gb: The volume of each instance in GB, 1 to 16,384. When omitted: 30 GB.
         max_runtime: How long a job may run, 1 minute to 28 days. When omitted: 4 hours.
         max_spot_wait: How long a job may wait for spot instances and run on them, at least ``max_runtime``: they cost
-            up to 90 % less, may be taken away, and training goes on from the last checkpoint then. When omitted:
-            on-demand instances.
+            up to 90 % less, and may be taken away. Then the PyTorch script goes on from its last checkpoint; the
+            scikit-learn one, which takes minutes, starts over. When omitted: on-demand instances.
         keep_alive: How long instances are kept for the next job (a warm pool), up to an hour; they cost as long. Not
             with spot instances. When omitted: they are not kept.
         network_isolation: Whether the containers are cut off from every network. When omitted: they are.
@@ -85,8 +86,8 @@ class TrainingWorkflow(Construct):
         margin: By how much macro-F1 has to be better, where an execution does not say, 0 to 1. When omitted: 0, which
             means better at all.
         approval: Whether somebody has to approve, where an execution does not say. When omitted: nobody.
-        approval_timeout: How long an approval is waited for, up to a year; then the model is rejected. When omitted: 7
-            days.
+        approval_timeout: How long an approval is waited for, 1 minute to 330 days; then the model is rejected. When
+            omitted: 7 days.
         start_on_upload: Whether a ``*.jsonl`` or ``*.csv`` that lands under ``datasets/incoming/`` starts an
             execution. When omitted: it does not.
         schedule: When executions start by themselves, with ``schedule_input``. When omitted: they do not.
@@ -455,5 +456,5 @@ def _time_problems(
         yield f"keep_alive is {kept:g} s: must be from 1 to {_LONGEST_KEEP_ALIVE_SECONDS} s"
     if keep_alive is not None and max_spot_wait is not None:
         yield "keep_alive and max_spot_wait: spot instances are not kept: pass one of the two"
-    if patience is not None and not 60 <= patience <= 365 * 86_400:
-        yield f"approval_timeout is {patience:g} s: must be from 60 s to 365 days"
+    if patience is not None and not 60 <= patience <= _LONGEST_APPROVAL_DAYS * 86_400:
+        yield f"approval_timeout is {patience:g} s: must be from 60 s to {_LONGEST_APPROVAL_DAYS} days"

@@ -62,7 +62,6 @@ def apply(
         raise RuntimeError(f"sm_local patches ministack {MINISTACK_VERSION}, found {found}: run `make setup`")
     sagemaker.add_sagemaker(sagemaker_handler)
     cloudformation.add_resource_types(resource_types)
-    cloudformation.name_parameters_as_cloudformation_does()
     api_gateway.map_execute_api_host()
     api_gateway.keep_request_validators()
     api_gateway.check_requests_as_api_gateway_does()

@@ -19,18 +19,3 @@ def add_resource_types(handlers: ResourceHandlers) -> None:
     provisioners._RESOURCE_HANDLERS.update(handlers)
     waits_already = stacks._runs_on_worker_thread
     stacks._runs_on_worker_thread = lambda kind: kind in handlers or waits_already(kind)
-
-
-def name_parameters_as_cloudformation_does() -> None:
-    """MiniStack names a parameter ``/stack/id``, of which a policy's ``parameter/{name}`` makes another ARN."""
-    from ministack.services.cloudformation import provisioners
-
-    handler = provisioners._RESOURCE_HANDLERS["AWS::SSM::Parameter"]
-    create = handler["create"]
-
-    def create_named(logical_id: str, properties: dict[str, Any], stack: str) -> tuple[str, dict[str, str]]:
-        generated = f"CFN-{logical_id}-{stack}"
-        created: tuple[str, dict[str, str]] = create(logical_id, {"Name": generated, **properties}, stack)
-        return created
-
-    handler["create"] = create_named

@@ -21,6 +21,14 @@ def made_by_promotions(trainings: TrainingStack) -> set[str]:
     return {each["EndpointConfigName"] for each in configs} | {each["ModelName"] for each in models}
 
 
+def archive_in_service(trainings: TrainingStack) -> str:
+    client = boto3.client("sagemaker")
+    config = client.describe_endpoint(EndpointName=trainings.outputs["EndpointName"])["EndpointConfigName"]
+    variant = client.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"][0]
+    model = client.describe_model(ModelName=variant["ModelName"])
+    return str(model["PrimaryContainer"]["ModelDataUrl"])
+
+
 def test_a_model_is_promoted_kept_by_deployments_and_taken_back(
     local_aws: LocalAws, trainings: TrainingStack, tmp_path: Path
 ) -> None:
@@ -38,11 +46,12 @@ def test_a_model_is_promoted_kept_by_deployments_and_taken_back(
     assert trainings.version() == second
     assert len(made_by_promotions(trainings)) == 1  # a model and a configuration of the same name
 
-    # A deployment that changes nothing of the endpoint, and one that does: another configuration of the same model.
+    # A deployment that changes nothing of the endpoint, and one that does: another configuration of the same model,
+    # with another tag on everything.
     deploy_trainings(local_aws, trainings.model)
     assert trainings.version() == second
     with trainings.calling() as calls:
-        deploy_trainings(local_aws, trainings.model, instance_type="ml.c5.large")
+        deploy_trainings(local_aws, trainings.model, instance_type="ml.c5.large", owner="somebody")
     assert (calls.failures, set(calls.versions), trainings.version()) == ([], {second}, second)
 
     rollback = trainings.run("Promotion", {"rollback": True})
@@ -51,6 +60,39 @@ def test_a_model_is_promoted_kept_by_deployments_and_taken_back(
     value = boto3.client("ssm").get_parameter(Name=trainings.outputs["ParameterName"])["Parameter"]["Value"]
     assert json.loads(value)["current"] is None
     assert len(made_by_promotions(trainings)) == 1  # the second model's were deleted: they are not in use
+
+
+def test_promotions_take_turns(trainings: TrainingStack, tmp_path: Path) -> None:
+    urls = {}
+    for features in (300, 400):
+        version = train_tiny_model(tmp_path / str(features), hyperparameters=Hyperparameters(max_features=features))
+        urls[version] = trainings.put_model(tmp_path / str(features))
+    before = archive_in_service(trainings)
+
+    # Both were compared with the same model: what comes second was not compared with what is in service by then.
+    started = [
+        trainings.start("Promotion", {"model_data": url, "model_version": version, "replaces": before})
+        for version, url in urls.items()
+    ]
+    ended = [trainings.wait(each) for each in started]
+    assert sorted(each["status"] for each in ended) == ["FAILED", "SUCCEEDED"], ended
+    (refused,) = [each for each in ended if each["status"] == "FAILED"]
+    (promoted,) = [each for each in ended if each["status"] == "SUCCEEDED"]
+    assert refused["error"] == "PromotionError"
+    assert refused["cause"].startswith(f"the model was compared with {before}, and meanwhile ")
+    assert trainings.version() == promoted["output"]["model_version"]
+    refused_url = json.loads(refused["input"])["model_data"]
+
+    # Whoever does not mind comes after it, and remembers it.
+    own = trainings.put_model(trainings.model)
+    started = [trainings.start("Promotion", {"model_data": url}) for url in (refused_url, own)]
+    ended = [trainings.wait(each) for each in started]
+    assert [each["status"] for each in ended] == ["SUCCEEDED"] * 2, ended
+    order = [each["output"]["model_data"] for each in sorted(ended, key=lambda each: each["stopDate"])]
+    assert archive_in_service(trainings) == order[-1]
+    value = json.loads(boto3.client("ssm").get_parameter(Name=trainings.outputs["ParameterName"])["Parameter"]["Value"])
+    assert [value["previous"]["model_data"], value["current"]["model_data"]] == order[-2:]
+    assert len(made_by_promotions(trainings)) == 1
 
 
 def test_a_model_that_cannot_be_loaded_does_not_get_into_service(trainings: TrainingStack, tmp_path: Path) -> None:

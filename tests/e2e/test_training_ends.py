@@ -63,3 +63,28 @@ def test_a_promotion_that_fails_fails_its_training_and_rejects_the_model(system:
     assert failed["cause"].startswith("the model was compared with s3://another/model.tar.gz, and meanwhile"), failed
     assert approval(variables) == "Rejected"
     assert system.call("TrainingPromotionInService", {}) == before
+
+
+def test_a_promotion_that_finds_the_endpoint_moving_gives_way_and_plans_anew(system: System) -> None:
+    client, name = boto3.client("sagemaker"), system.stack.outputs["EndpointName"]
+    variables = system.promotion()
+    plan = variables["plan"]
+    in_service = system.call("TrainingPromotionInService", {})["model_data"]
+    container = {**plan["create_model"]["PrimaryContainer"], "ModelDataUrl": in_service}
+    client.create_model(**{**plan["create_model"], "PrimaryContainer": container})
+    client.create_endpoint_config(**plan["create_endpoint_config"])
+    config = client.describe_endpoint(EndpointName=name)["EndpointConfigName"]
+
+    client.update_endpoint(EndpointName=name, EndpointConfigName=config)
+    with system.going_on("Promotion", "UpdateEndpoint", variables, Retry=[]) as execution:
+        ended(execution)  # by this other state machine, whose executions the function may not list
+        states = states_of(execution)
+
+    assert states[:5] == ["Given", "UpdateEndpoint", "IsEndpointBusy", "GiveWay", "PlanPromotion"]
+    assert client.list_models(NameContains=plan["name"])["Models"] == []
+    client.get_waiter("endpoint_in_service").wait(EndpointName=name, WaiterConfig={"Delay": 1})
+
+
+def states_of(execution: str) -> list[str]:
+    events = boto3.client("stepfunctions").get_execution_history(executionArn=execution)["events"]
+    return [event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event]

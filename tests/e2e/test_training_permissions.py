@@ -123,15 +123,21 @@ def _ended_job(kind: str, name: str) -> dict[str, Any] | None:
             ["sagemaker:DescribeEndpoint", "sagemaker:DescribeEndpointConfig", "sagemaker:DescribeModel"],
         ),
         ("TrainingPromotionCleanUp", {}, ["sagemaker:ListEndpointConfigs", "sagemaker:ListModels"]),
-        ("TrainingPromotionPlan", {"execution": "a", "request": {"rollback": True}}, ["ssm:GetParameter"]),
+        (
+            "TrainingPromotionPlan",
+            {"execution": "a", "request": {"rollback": True}},
+            ["ssm:GetParameter", "states:ListExecutions"],
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_function_needs_each_permission(system: System, function: str, event: object, actions: list[str]) -> None:
+def test_a_function_needs_each_permission(
+    system: System, function: str, event: dict[str, Any], actions: list[str]
+) -> None:
     role = role_of_function(system.function(function))
     for action in actions:
         with without(role, action):
-            answer = system.call(function, event)
+            answer = system.call(function, {**event, "state_machine": system.machine("Promotion")})
         assert says_that_it_is_denied(answer["errorMessage"], action), answer
 
 
@@ -150,6 +156,39 @@ def test_what_a_promotion_left_is_deleted_with_the_permission_to(system: System)
 
     # The configuration has gone when the model could not.
     assert system.call("TrainingPromotionCleanUp", {}) == {"configs": [], "models": [plan["name"]]}
+
+
+def test_what_remembers_is_made_and_deleted_with_the_permission_to(system: System) -> None:
+    s3, ssm, functions = boto3.client("s3"), boto3.client("ssm"), boto3.client("lambda")
+    role = role_of_function(system.function("PromotedModelCurrentModel"))
+    plan = functions.get_function_configuration(FunctionName=system.function("TrainingPromotionPlan"))
+    name = plan["Environment"]["Variables"]["PARAMETER_NAME"]
+
+    def asked(request_type: str) -> dict[str, Any]:
+        """Return what the function tells CloudFormation."""
+        answer = {"Bucket": system.bucket, "Key": f"trainings/work/{uuid4().hex}.json"}
+        event = {
+            "RequestType": request_type,
+            "ResponseURL": s3.generate_presigned_url("put_object", Params=answer),
+            "ResourceProperties": {"ParameterName": name, "InitialModelDataUrl": "s3://b/k", "NamePrefix": "nobodys"},
+            **dict.fromkeys(("StackId", "RequestId", "LogicalResourceId"), "any"),
+        }
+        assert system.call("PromotedModelCurrentModel", event) is None
+        return dict(json.loads(s3.get_object(**answer)["Body"].read()))
+
+    def names() -> list[str]:
+        return [each["Name"] for each in ssm.describe_parameters()["Parameters"] if each["Name"] == name]
+
+    with without(role, "ssm:DeleteParameter"):
+        assert asked("Delete")["Status"] == "FAILED"
+    assert names() == [name]
+    assert asked("Delete")["Status"] == "SUCCESS"
+    assert names() == []
+    with without(role, "ssm:PutParameter"):
+        assert asked("Update")["Status"] == "FAILED"
+    assert names() == []
+    assert asked("Update")["Data"] == {"ModelDataUrl": "s3://b/k"}
+    assert names() == [name]
 
 
 def test_an_upload_that_failed_is_taken_back_with_the_permission_to(system: System) -> None:

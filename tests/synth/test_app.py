@@ -231,7 +231,6 @@ ACTED_ON = {
     "AWS::S3::BucketPolicy",
     "AWS::SNS::Topic",
     "AWS::SNS::TopicPolicy",
-    "AWS::SSM::Parameter",
     "AWS::SQS::Queue",
     "AWS::SQS::QueuePolicy",
     "AWS::SageMaker::Endpoint",

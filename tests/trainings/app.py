@@ -1,6 +1,6 @@
 """A CDK app that trains, promotes and serves models; its context ``model`` names the first one's directory.
 
-Further context: ``instance_type`` of the endpoint, so that a deployment has something to change.
+Further context: ``instance_type`` of the endpoint and ``owner``, a tag, so that a deployment has something to change.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ def build(app: cdk.App) -> None:
     """Define the stack."""
     stack = cdk.Stack(app, "Trainings")
     context = app.node.try_get_context
+    if owner := context("owner"):
+        cdk.Tags.of(stack).add("owner", owner)
     platform = LambdaPlatform.local()
     destroy = cdk.RemovalPolicy.DESTROY
     artifacts = ArtifactStore(stack, "Artifacts", removal_policy=destroy)
@@ -64,7 +66,7 @@ def build(app: cdk.App) -> None:
         "EndpointName": endpoint.endpoint_name,
         "ModelPackageGroupName": training.model_package_group_name,
         "NamePrefix": promoted_model.name_prefix,
-        "ParameterName": promoted_model.parameter.parameter_name,
+        "ParameterName": promoted_model.parameter_name,
         "PromotionStateMachineArn": training.promotion.state_machine.state_machine_arn,
         "TrainingStateMachineArn": training.state_machine.state_machine_arn,
         "TrainingTopicArn": training.topic.topic_arn,

@@ -88,7 +88,8 @@ class System:
     def promotion(self) -> dict[str, Any]:
         """Return what the states of a promotion hand on."""
         request = {"model_data": f"s3://{self.bucket}/models/none/model.tar.gz"}
-        plan = self.call("TrainingPromotionPlan", {"execution": uuid4().hex[:12], "request": request})
+        asked = {"execution": uuid4().hex[:12], "state_machine": self.machine("Promotion"), "request": request}
+        plan = self.call("TrainingPromotionPlan", asked)
         return {"plan": plan, "failure": {"Error": "None", "Cause": "none"}}
 
     def variables(self, machine: str) -> dict[str, Any]:

@@ -239,3 +239,13 @@ def test_what_the_command_line_needs_beyond_boto3_is_named(api: Api, module: str
 def test_the_client_itself_needs_boto3_alone() -> None:
     code = "import sys; sys.modules.update(typer=None, rich=None, aws_cdk=None); import sm_client, sm_client.client"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_help_needs_no_stack_and_a_command_does() -> None:
+    runner = CliRunner()
+    assert runner.invoke(app, ["train", "--help"]).exit_code == 0
+    result = runner.invoke(app, ["classify", "a"])
+    assert result.exit_code == 2
+    assert "name the stack before the command, such as --stack TextClassification-dev" in " ".join(
+        result.output.split()
+    )

@@ -140,5 +140,23 @@ class StepFunctionsExecutions:
             token = {"nextToken": page["nextToken"]}
         return None
 
+    def running(self) -> dict[str, datetime]:
+        """Return when each execution began that has not ended, by its name. It may lag behind by seconds."""
+        found: dict[str, datetime] = {}
+        token: dict[str, Any] = {}
+        while True:
+            page = call_service(
+                lambda: self.client.list_executions(
+                    stateMachineArn=self.state_machine_arn,
+                    statusFilter="RUNNING",
+                    **token,  # noqa: B023 - called at once
+                ),
+                self.budget,
+            )
+            found |= {each["name"]: each["startDate"] for each in page["executions"]}
+            if not page.get("nextToken"):
+                return found
+            token = {"nextToken": page["nextToken"]}
+
     def _arn(self, name: str) -> str:
         return f"{self.state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from text_classification.gateways.calls import TimeBudget, call_service
+from text_classification.gateways.errors import GatewayError
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_ssm import SSMClient
+
+_NO_PARAMETER = "ParameterNotFound"
 
 
 class Hosting(Protocol):
@@ -28,12 +32,12 @@ class Hosting(Protocol):
         """Return what DescribeModel answers."""
         ...
 
-    def configs(self, prefix: str) -> list[str]:
-        """Return the names of the configurations that begin with ``prefix``."""
+    def configs(self, prefix: str, made_before: datetime | None = None) -> list[str]:
+        """Return the names of the configurations that begin with ``prefix``, where a time is given: of older ones."""
         ...
 
-    def models(self, prefix: str) -> list[str]:
-        """Return the names of the models that begin with ``prefix``."""
+    def models(self, prefix: str, made_before: datetime | None = None) -> list[str]:
+        """Return the names of the models that begin with ``prefix``, where a time is given: of older ones."""
         ...
 
     def delete_config(self, name: str) -> None:
@@ -71,17 +75,17 @@ class SageMakerHosting:
         """Return what DescribeModel answers."""
         return dict(call_service(lambda: self.client.describe_model(ModelName=name), self.budget))
 
-    def configs(self, prefix: str) -> list[str]:
-        """Return the names of the configurations that begin with ``prefix``."""
+    def configs(self, prefix: str, made_before: datetime | None = None) -> list[str]:
+        """Return the names of the configurations that begin with ``prefix``, where a time is given: of older ones."""
         pages = self._pages(lambda **page: self.client.list_endpoint_configs(NameContains=prefix, **page))
-        names = [each["EndpointConfigName"] for page in pages for each in page["EndpointConfigs"]]
-        return [name for name in names if name.startswith(prefix)]
+        made = {each["EndpointConfigName"]: each["CreationTime"] for page in pages for each in page["EndpointConfigs"]}
+        return _older(made, prefix, made_before)
 
-    def models(self, prefix: str) -> list[str]:
-        """Return the names of the models that begin with ``prefix``."""
+    def models(self, prefix: str, made_before: datetime | None = None) -> list[str]:
+        """Return the names of the models that begin with ``prefix``, where a time is given: of older ones."""
         pages = self._pages(lambda **page: self.client.list_models(NameContains=prefix, **page))
-        names = [each["ModelName"] for page in pages for each in page["Models"]]
-        return [name for name in names if name.startswith(prefix)]
+        made = {each["ModelName"]: each["CreationTime"] for page in pages for each in page["Models"]}
+        return _older(made, prefix, made_before)
 
     def delete_config(self, name: str) -> None:
         """Delete a configuration."""
@@ -101,6 +105,10 @@ class SageMakerHosting:
             token = {"NextToken": page["NextToken"]}
 
 
+def _older(made: Mapping[str, datetime], prefix: str, than: datetime | None) -> list[str]:
+    return [name for name, at in made.items() if name.startswith(prefix) and (than is None or at < than)]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parameter:
     """A parameter of Systems Manager.
@@ -118,3 +126,26 @@ class Parameter:
     def value(self) -> str:
         """Return what it says. Raises GatewayError."""
         return call_service(lambda: self.client.get_parameter(Name=self.name), self.budget)["Parameter"]["Value"]
+
+    def value_or(self, first: str) -> str:
+        """Return what it says, and make it, saying ``first``, where there is none. Raises GatewayError."""
+        try:
+            return self.value()
+        except GatewayError as error:
+            if error.facts.get("error") != _NO_PARAMETER:
+                raise
+        call_service(
+            lambda: self.client.put_parameter(
+                Name=self.name, Type="String", Value=first, Description="The model in service: promotions write it"
+            ),
+            self.budget,
+        )
+        return first
+
+    def delete(self) -> None:
+        """Delete it, if it is there. Raises GatewayError."""
+        try:
+            call_service(lambda: self.client.delete_parameter(Name=self.name), self.budget)
+        except GatewayError as error:
+            if error.facts.get("error") != _NO_PARAMETER:
+                raise

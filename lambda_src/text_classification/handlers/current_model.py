@@ -27,7 +27,7 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> None:
     """Tell CloudFormation the ``ModelDataUrl`` of the model in service, or delete what promotions made.
 
     Properties:
-        ParameterName: Where promotions are remembered.
+        ParameterName: Where promotions are remembered. It is made where there is none, and deleted in the end.
         InitialModelDataUrl: The ``s3://`` URL of the stack's own model, which is in service until one is promoted.
         NamePrefix: How the names of models and configurations begin that promotions make.
     """
@@ -36,6 +36,7 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> None:
     try:
         if event["RequestType"] == "Delete":
             _remove_all(properties["NamePrefix"])
+            _parameter(properties["ParameterName"]).delete()
         else:
             data["ModelDataUrl"] = _model_data(properties["ParameterName"], properties["InitialModelDataUrl"])
     except GatewayError as error:
@@ -48,12 +49,13 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> None:
 
 
 def _model_data(parameter_name: str, initial: str) -> str:
-    parameter = Parameter(
-        client=boto3.client("ssm", config=_BUDGET.client_config()), name=parameter_name, budget=_BUDGET
-    )
-    current = Memory.read(parameter.value()).current
+    current = Memory.read(_parameter(parameter_name).value_or(Memory().write())).current
     logger.info("model in service", model_data=current.model_data if current else initial)
     return current.model_data if current else initial
+
+
+def _parameter(name: str) -> Parameter:
+    return Parameter(client=boto3.client("ssm", config=_BUDGET.client_config()), name=name, budget=_BUDGET)
 
 
 def _remove_all(prefix: str) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import boto3
 
 from text_classification.gateways.calls import TimeBudget
+from text_classification.gateways.executions import StepFunctionsExecutions
 from text_classification.gateways.hosting import Parameter, SageMakerHosting
 from text_classification.handlers.hosting_cleanup import remove_unused
 from text_classification.handlers.telemetry import logger, tracer
@@ -18,6 +20,7 @@ from text_classification.logic.promotion import (
     Memory,
     archive_of,
     check_replaced,
+    check_turn,
     config_request,
     configs_in_use,
     model_in_service,
@@ -43,6 +46,12 @@ def parameter(environment: Mapping[str, str]) -> Parameter:
     return Parameter(client=client, name=environment["PARAMETER_NAME"], budget=_BUDGET)
 
 
+def executions(state_machine: str) -> StepFunctionsExecutions:
+    """Return the promotions."""
+    client = boto3.client("stepfunctions", config=_BUDGET.client_config())
+    return StepFunctionsExecutions(client=client, state_machine_arn=state_machine, budget=_BUDGET)
+
+
 tracer.patch(["botocore"])
 _hosting = hosting(os.environ)
 _prefix = f"{os.environ['NAME_PREFIX']}-"
@@ -54,20 +63,25 @@ def plan(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Return the requests that put a model into service, after the endpoint's own configuration and model.
 
     Args:
-        event: ``{"execution": name, "request": the execution's input}``, see :func:`logic.promotion.target`.
+        event: ``{"execution": name, "state_machine": its ARN, "request": the execution's input}``, see
+            :func:`logic.promotion.target`.
 
     Returns:
         ``create_model``, ``create_endpoint_config`` and ``update_endpoint`` are requests of SageMaker's, ``remember``
-        one of Systems Manager's, and ``version`` is what then is in service.
+        one of Systems Manager's, and ``version`` is what then is in service. What was made before ``planned_at`` is
+        nobody's who is about to use it.
 
     Raises:
+        EndpointBusyError: The endpoint moves, or another promotion began earlier: ask again.
         PromotionError: The request is none, or the endpoint's model cannot be replaced.
     """
+    endpoint = _hosting.endpoint()
+    check_turn(event["execution"], executions(event["state_machine"]).running(), endpoint["EndpointStatus"])
     remembered = parameter(os.environ)
     memory = Memory.read(remembered.value())
     version = target(event["request"], memory)
     name = f"{_prefix}{short_name(event['execution'])}"
-    config = _hosting.config(_hosting.endpoint()["EndpointConfigName"])
+    config = _hosting.config(endpoint["EndpointConfigName"])
     old_model = model_in_service(config)
     model = _hosting.model(old_model)
     check_replaced(event["request"], archive_of(model))
@@ -75,6 +89,7 @@ def plan(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     logger.info("promotion planned", model_data=model_data, replaces=old_model)
     return {
         "name": name,
+        "planned_at": datetime.now(UTC).isoformat(),
         "version": {
             "model_data": model_data,
             "model_version": version.model_version,
@@ -97,13 +112,23 @@ def plan(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
 
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler
-def clean_up(_event: Mapping[str, Any], _context: LambdaContext) -> dict[str, list[str]]:
+def clean_up(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, list[str]]:
     """Delete what promotions made and the endpoint does not use, nor is moving to. May be repeated.
+
+    Args:
+        event: ``{"name": what one promotion calls all that it makes}``, or ``{"made_before": time}`` for what is older.
 
     Returns:
         The names of the ``configs`` and the ``models`` that were deleted.
     """
-    return remove_unused(_hosting, _prefix, configs_in_use(_hosting.endpoint()))
+    before = event.get("made_before")
+    return remove_unused(
+        _hosting,
+        _prefix,
+        configs_in_use(_hosting.endpoint()),
+        only=event.get("name"),
+        made_before=datetime.fromisoformat(before) if before else None,
+    )
 
 
 @logger.inject_lambda_context(clear_state=True)

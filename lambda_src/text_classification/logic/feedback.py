@@ -5,6 +5,7 @@ The texts of a request that was answered at once are kept for it, and those of a
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -118,7 +119,8 @@ def correct(request: FeedbackRequest, *, datasets: Datasets, jobs: JobTexts | No
         )
     known = texts[request.index]
     row = {"text": known.text, "label": request.label, "language": known.language, "source": "feedback"}
-    key = f"{FEEDBACK_PREFIX}{request.request_id}-{request.index}.jsonl"
+    # By its text, so that a later label takes the place of an earlier one, whichever request it was in.
+    key = f"{FEEDBACK_PREFIX}{hashlib.sha256(known.text.encode()).hexdigest()}.jsonl"
     datasets.write(key, f"{json.dumps(row, ensure_ascii=False)}\n".encode())
     return key
 

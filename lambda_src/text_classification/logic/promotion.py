@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 # What CreateEndpointConfig takes of what DescribeEndpointConfig answers.
@@ -24,9 +25,16 @@ _CONFIG_FIELDS = (
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModel.html
 _MODEL_FIELDS = ("EnableNetworkIsolation", "ExecutionRoleArn", "InferenceExecutionConfig", "VpcConfig")
 
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html
+_MOVING = ("Creating", "RollingBack", "SystemUpdating", "Updating")
+
 
 class PromotionError(Exception):
     """A model cannot be put into service. The message says why, and what can be done."""
+
+
+class EndpointBusyError(Exception):
+    """The endpoint moves to another model, or is about to: it is waited for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,8 +82,10 @@ class Memory:
         return json.dumps({"current": _fields(self.current), "previous": _fields(self.previous)})
 
     def promoted(self, version: Version) -> Memory:
-        """Return what is remembered once ``version`` is in service."""
-        return Memory(current=version if version.model_data else None, previous=self.current or Version(model_data=""))
+        """Return what is remembered once ``version`` is in service; a rollback takes back what differs from it."""
+        current = self.current or Version(model_data="")
+        previous = self.previous if version.model_data == current.model_data else current
+        return Memory(current=version if version.model_data else None, previous=previous)
 
     def back(self) -> Version:
         """Return the version that a rollback puts into service; its ``model_data`` is empty for the stack's own.
@@ -108,6 +118,26 @@ def target(request: Mapping[str, Any], memory: Memory) -> Version:
     if not (isinstance(model_data, str) and model_data.startswith("s3://") and model_data.endswith(".tar.gz")):
         raise PromotionError(f"model_data is {model_data!r}: must be the s3:// URL of a model.tar.gz")
     return Version(**{name: value for name, value in request.items() if name != "replaces"})
+
+
+def check_turn(execution: str, running: Mapping[str, datetime], status: str) -> None:
+    """Check that nobody else moves the endpoint, and that no promotion began earlier that still will.
+
+    Args:
+        execution: The name of the one that asks.
+        running: When each promotion began that has not ended, by its name.
+        status: The endpoint's.
+
+    Raises:
+        EndpointBusyError: It is another one's turn.
+    """
+    if status in _MOVING:
+        raise EndpointBusyError(f"the endpoint is {status}")
+    turns = sorted((began, name) for name, began in running.items())
+    mine = (running[execution], execution) if execution in running else None
+    for turn in turns:
+        if turn[1] != execution and (mine is None or turn < mine):
+            raise EndpointBusyError(f"the promotion {turn[1]} began earlier and has not ended")
 
 
 def check_replaced(request: Mapping[str, Any], in_service: str) -> None:

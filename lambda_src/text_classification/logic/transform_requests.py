@@ -6,7 +6,8 @@ import hashlib
 import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from text_classification.logic.requests import validated
 
@@ -15,8 +16,16 @@ OUTPUT_PREFIX = "transform/output/"
 WORK_PREFIX = "transform/work/"
 
 JSON_LINES, CSV = ".jsonl", ".csv"
+REFUSED = ".refused.jsonl"
+"""What the list of an input's refused lines is called: no input."""
 
 _TRANSFORM_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
+
+
+def _no_refused_lines(key: str) -> str:
+    if key.endswith(REFUSED):
+        raise PydanticCustomError("refused_lines", f"names a list of refused lines (*{REFUSED}), which is no input")
+    return key
 
 
 class TransformRequest(BaseModel):
@@ -31,6 +40,7 @@ class TransformRequest(BaseModel):
             max_length=512,
             description="An object with JSON lines or CSV in the artifacts' bucket, or a prefix of such objects.",
         ),
+        AfterValidator(_no_refused_lines),
     ]
     output: Annotated[
         str,

@@ -17,14 +17,20 @@ from text_classification.gateways.served_model import ServedModel
 from text_classification.gateways.transform_objects import StoredFile, TransformObjects
 from text_classification.logic.requests import InvalidRequestError
 from text_classification.logic.transform_lines import answered_text, checked_lines, records, text_of
-from text_classification.logic.transform_requests import CSV, JSON_LINES, TransformRequest, short_id, work_prefix
+from text_classification.logic.transform_requests import (
+    CSV,
+    JSON_LINES,
+    REFUSED,
+    TransformRequest,
+    short_id,
+    work_prefix,
+)
 
 MAX_FILES = 1_000
 MAX_FILE_BYTES = 100 * 1024 * 1024
 """What a function reads and compares line by line in a few minutes."""
 MAX_ROUND_BYTES = 20 * 1024 * 1024 * 1024
 
-REFUSED = ".refused.jsonl"
 RESULT = ".out"  # what SageMaker adds to an input's name
 
 _CONTENT_TYPES = {JSON_LINES: "application/jsonlines", CSV: "text/csv"}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
 import boto3
 import pytest
@@ -49,6 +51,10 @@ def feedback(datasets: S3Datasets, load: Callable[..., Handler], event: Event) -
     return feedback
 
 
+def key_of(text: str) -> str:
+    return f"datasets/feedback/{hashlib.sha256(text.encode()).hexdigest()}.jsonl"
+
+
 def test_a_corrected_label_becomes_a_row_of_the_next_training(
     feedback: Callable[..., dict[str, Any]], datasets: S3Datasets
 ) -> None:
@@ -61,7 +67,7 @@ def test_a_corrected_label_becomes_a_row_of_the_next_training(
         "corrected_request_id": "r-1",
         "request_id": REQUEST_ID,
     }
-    assert json.loads(datasets.content("datasets/feedback/r-1-1.jsonl") or b"") == {
+    assert json.loads(datasets.content(key_of("物流很快")) or b"") == {
         "text": "物流很快",
         "label": "good",
         "language": "zh",
@@ -73,10 +79,12 @@ def test_a_second_correction_takes_the_place_of_the_first(
     feedback: Callable[..., dict[str, Any]], datasets: S3Datasets
 ) -> None:
     remember("r-1", [KnownText(text="a", language="en")], datasets)
-    feedback(request_id="r-1", index=0, label="bad")
+    remember("r-2", [KnownText(text="b", language="en"), KnownText(text="a", language="en")], datasets)
+    feedback(request_id="r-2", index=1, label="bad")
     feedback(request_id="r-1", index=0, label="good")
 
-    assert json.loads(datasets.content("datasets/feedback/r-1-0.jsonl") or b"")["label"] == "good"
+    assert json.loads(datasets.content(key_of("a")) or b"")["label"] == "good"
+    assert list(datasets.sizes("datasets/feedback/")) == [(key_of("a"), mock.ANY)]
 
 
 @pytest.mark.parametrize("text", ["物流很快", "物流很快" * 10_000])
@@ -92,7 +100,7 @@ def test_the_texts_of_a_job_can_be_corrected_also_of_a_large_one(
     response = feedback(request_id=job.job_id, index=1, label="good")
 
     assert response["statusCode"] == 202
-    kept = json.loads(datasets.content(f"datasets/feedback/{job.job_id}-1.jsonl") or b"")
+    kept = json.loads(datasets.content(key_of(texts[0])) or b"")
     assert (kept["text"], kept["language"]) == (texts[0], "zh")
 
 
@@ -121,7 +129,7 @@ def test_what_is_wrong_is_told(
     remember("r-1", [KnownText(text="a", language="en")], datasets)
 
     assert problem in problem_of(feedback(**{"request_id": "r-1", "index": 0, "label": "good", **body}), 400)
-    assert datasets.content("datasets/feedback/r-1-0.jsonl") is None
+    assert datasets.content(key_of("a")) is None
 
 
 def test_the_texts_of_an_answered_request_are_kept(load: Callable[..., Handler], aws: StandIn, event: Event) -> None:

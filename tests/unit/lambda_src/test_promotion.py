@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from text_classification.logic.promotion import (
+    EndpointBusyError,
     Memory,
     PromotionError,
     Version,
     check_replaced,
+    check_turn,
     config_request,
     configs_in_use,
     model_in_service,
@@ -61,6 +65,31 @@ def test_what_the_stack_brought_is_what_the_first_promotion_replaces() -> None:
     back = memory.promoted(memory.back())
     assert back == Memory(current=None, previous=FIRST)  # no version: the stack's own
     assert back.back() == FIRST  # and a rollback can be taken back
+
+
+def test_a_model_that_is_promoted_again_does_not_take_the_place_of_what_it_replaced() -> None:
+    memory = Memory().promoted(FIRST).promoted(SECOND)
+    assert memory.promoted(SECOND) == memory
+    assert Memory().promoted(Version(model_data="")) == Memory()
+
+
+@pytest.mark.parametrize(
+    ("running", "status", "problem"),
+    [
+        ({"mine": 2}, "InService", None),
+        ({"mine": 2, "later": 3}, "InService", None),
+        ({"mine": 2, "earlier": 1}, "InService", "the promotion earlier began earlier"),
+        ({"mine": 2, "alike": 2}, "InService", "the promotion alike began earlier"),
+        ({"mine": 2, "same": 2}, "InService", None),
+        ({"later": 3}, "InService", "the promotion later began earlier"),  # as long as mine is not listed
+        ({"mine": 2}, "Updating", "the endpoint is Updating"),
+        ({"mine": 2}, "Failed", None),  # a promotion may mend it
+    ],
+)
+def test_promotions_take_turns(running: dict[str, int], status: str, problem: str | None) -> None:
+    began = {name: datetime.fromtimestamp(at, UTC) for name, at in running.items()}
+    with pytest.raises(EndpointBusyError, match=problem) if problem else nullcontext():
+        check_turn("mine", began, status)
 
 
 def test_there_is_nothing_to_roll_back_to_before_a_promotion() -> None:

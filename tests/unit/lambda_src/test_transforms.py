@@ -345,6 +345,7 @@ def test_lines_are_cut_the_same_wherever_blocks_end(monkeypatch: pytest.MonkeyPa
         ({}, "input is missing"),
         ({"input": "datasets/a.jsonl"}, "input is"),
         ({"input": "transform/input/a.txt"}, "input is"),
+        ({"input": "transform/input/a.jsonl.refused.jsonl"}, "names a list of refused lines"),
         ({"input": "transform/input/a/", "output": "transform/input/b/"}, "output is"),
         ({"input": "transform/input/", "model": "x"}, "model is not known"),
     ],
