@@ -164,14 +164,9 @@ class ModelPromotion(Construct):
             ),
         )
         # A policy of its own, because the state machine needs the function.
-        iam.Policy(
-            self,
-            "TurnPolicy",
-            roles=[role for role in (plan.role,) if role],
-            statements=[
-                iam.PolicyStatement(actions=["states:ListExecutions"], resources=[self.state_machine.state_machine_arn])
-            ],
-        )
+        turn = iam.PolicyStatement(actions=["states:ListExecutions"], resources=[self.state_machine.state_machine_arn])
+        assert plan.role is not None  # noqa: S101 - a function of our own has one
+        iam.Policy(self, "TurnPolicy", statements=[turn], roles=[plan.role])
         self._allow_state_machine(encryption_key)
 
     def grant_start_execution(self, grantee: iam.IGrantable) -> iam.Grant:

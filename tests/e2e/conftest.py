@@ -11,6 +11,7 @@ from sm_client.client import stack_outputs
 from tests.local_aws import LocalAws, Stack, running_local_aws
 from tests.tiny_model import train_tiny_model
 from tests.trainings.stack import TrainingStack, deploy_trainings
+from tests.trainings.states import System
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +49,9 @@ def trainings(deployed_trainings: TrainingStack) -> TrainingStack:
     """What trains and promotes models, with its own model in service, whatever other files have promoted."""
     deployed_trainings.start_over()
     return deployed_trainings
+
+
+@pytest.fixture(scope="session")
+def system(dev_stack: Stack) -> System:
+    """The stack of the stage for development, whose state machines are entered in the middle."""
+    return System(dev_stack)

@@ -9,15 +9,9 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.local_aws import Stack
-from tests.trainings.states import System, ended
+from tests.trainings.states import System, ended, states_of
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def system(dev_stack: Stack) -> System:
-    return System(dev_stack)
 
 
 def better(system: System) -> dict[str, Any]:
@@ -83,8 +77,3 @@ def test_a_promotion_that_finds_the_endpoint_moving_gives_way_and_plans_anew(sys
     assert states[:5] == ["Given", "UpdateEndpoint", "IsEndpointBusy", "GiveWay", "PlanPromotion"]
     assert client.list_models(NameContains=plan["name"])["Models"] == []
     client.get_waiter("endpoint_in_service").wait(EndpointName=name, WaiterConfig={"Delay": 1})
-
-
-def states_of(execution: str) -> list[str]:
-    events = boto3.client("stepfunctions").get_execution_history(executionArn=execution)["events"]
-    return [event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event]

@@ -16,17 +16,11 @@ import boto3
 import pytest
 
 from sm_client import ApiError
-from tests.local_aws import Stack
 from tests.permissions import denied, role_of_function, role_of_state_machine, without
 from tests.sagemaker_account import eventually
 from tests.trainings.states import System, ended
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def system(dev_stack: Stack) -> System:
-    return System(dev_stack)
 
 
 def says_that_it_is_denied(words: str, action: str) -> bool:

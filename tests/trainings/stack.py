@@ -20,6 +20,7 @@ from sm_client import Client
 from sm_client.client import stack_outputs
 from sm_constructs import _archive
 from tests.local_aws import LocalAws
+from tests.trainings.states import states_of
 
 _ENDED = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 
@@ -114,21 +115,11 @@ class TrainingStack:
             found = dict(client.describe_execution(executionArn=execution))
             if found["status"] in _ENDED:
                 return {**found, "output": json.loads(found["output"]) if found.get("output") else None}
-            assert time.monotonic() < deadline, (found, self.states(execution))
+            assert time.monotonic() < deadline, (found, states_of(execution))
             time.sleep(0.5)
 
     def run(self, machine: str, request: object, **options: float) -> dict[str, Any]:
         return self.wait(self.start(machine, request), **options)
-
-    def states(self, execution: str) -> list[str]:
-        """Return the names of the states that an execution entered."""
-        pages = boto3.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution)
-        return [
-            event["stateEnteredEventDetails"]["name"]
-            for page in pages
-            for event in page["events"]
-            if "stateEnteredEventDetails" in event
-        ]
 
     @contextmanager
     def messages(self) -> Iterator[Messages]:

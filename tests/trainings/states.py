@@ -148,3 +148,14 @@ def ended(execution: str) -> dict[str, Any]:
         return None if found["status"] == "RUNNING" else found
 
     return eventually(look, seconds=60)
+
+
+def states_of(execution: str) -> list[str]:
+    """Return the names of the states that an execution entered."""
+    pages = boto3.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution)
+    return [
+        event["stateEnteredEventDetails"]["name"]
+        for page in pages
+        for event in page["events"]
+        if "stateEnteredEventDetails" in event
+    ]

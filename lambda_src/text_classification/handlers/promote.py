@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from text_classification.gateways.calls import TimeBudget
-from text_classification.gateways.executions import StepFunctionsExecutions
 from text_classification.gateways.hosting import Parameter, SageMakerHosting
+from text_classification.handlers.execution_gateways import executions
 from text_classification.handlers.hosting_cleanup import remove_unused
 from text_classification.handlers.telemetry import logger, tracer
 from text_classification.logic.execution_names import short_name
@@ -46,12 +46,6 @@ def parameter(environment: Mapping[str, str]) -> Parameter:
     return Parameter(client=client, name=environment["PARAMETER_NAME"], budget=_BUDGET)
 
 
-def executions(state_machine: str) -> StepFunctionsExecutions:
-    """Return the promotions."""
-    client = boto3.client("stepfunctions", config=_BUDGET.client_config())
-    return StepFunctionsExecutions(client=client, state_machine_arn=state_machine, budget=_BUDGET)
-
-
 tracer.patch(["botocore"])
 _hosting = hosting(os.environ)
 _prefix = f"{os.environ['NAME_PREFIX']}-"
@@ -76,7 +70,8 @@ def plan(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
         PromotionError: The request is none, or the endpoint's model cannot be replaced.
     """
     endpoint = _hosting.endpoint()
-    check_turn(event["execution"], executions(event["state_machine"]).running(), endpoint["EndpointStatus"])
+    promotions = executions({"STATE_MACHINE_ARN": event["state_machine"]})
+    check_turn(event["execution"], promotions.running(), endpoint["EndpointStatus"])
     remembered = parameter(os.environ)
     memory = Memory.read(remembered.value())
     version = target(event["request"], memory)

@@ -133,11 +133,9 @@ def check_turn(execution: str, running: Mapping[str, datetime], status: str) -> 
     """
     if status in _MOVING:
         raise EndpointBusyError(f"the endpoint is {status}")
-    turns = sorted((began, name) for name, began in running.items())
-    mine = (running[execution], execution) if execution in running else None
-    for turn in turns:
-        if turn[1] != execution and (mine is None or turn < mine):
-            raise EndpointBusyError(f"the promotion {turn[1]} began earlier and has not ended")
+    first = min(running, key=lambda name: (running[name], name), default=execution)
+    if first != execution:
+        raise EndpointBusyError(f"the promotion {first} began earlier and has not ended")
 
 
 def check_replaced(request: Mapping[str, Any], in_service: str) -> None:
