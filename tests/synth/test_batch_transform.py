@@ -191,6 +191,7 @@ def test_each_role_is_allowed_its_part_alone(stack: cdk.Stack) -> None:
         "sagemaker:AddTags",
         "sagemaker:CreateTransformJob",
         "sagemaker:DescribeTransformJob",
+        "sagemaker:ListTags",
         "sagemaker:StopTransformJob",
         "events:DescribeRule",
         "events:PutRule",
