@@ -10,9 +10,10 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
 
 from sm_constructs._function_settings import FunctionSettings
-from sm_constructs._job_store import grant_query_awaited, grant_table, read_stream
+from sm_constructs._job_store import grant_query_watched, grant_table, read_stream
 
 if TYPE_CHECKING:
     from sm_constructs.queue import ClassificationQueue
@@ -56,23 +57,20 @@ def announce_function(queue: ClassificationQueue, settings: FunctionSettings) ->
     return function
 
 
-def bury_function(
-    queue: ClassificationQueue, settings: FunctionSettings, *, asynchronous_endpoint: bool
-) -> lambda_.Function:
+def bury_function(queue: ClassificationQueue, settings: FunctionSettings) -> lambda_.Function:
     """Define the function that looks each minute for jobs that nobody else will end."""
     environment = {
         "JOB_TABLE_NAME": queue.job_table.table_name,
         "DEAD_LETTER_QUEUE_URL": queue.dead_letter_queue.queue_url,
-        **({"QUEUE_URL": queue.queue.queue_url} if asynchronous_endpoint else {}),
+        "QUEUE_URL": queue.queue.queue_url,
     }
     function = settings.function(queue, "BuryJobs", handler="bury_jobs", environment=environment, timeout=_TIMEOUT)
     grant_table(queue.job_table, function, "BatchGetItem", "UpdateItem")
+    grant_query_watched(queue.job_table, function)
     queue.dead_letter_queue.grant(function, "sqs:ReceiveMessage")
-    if key := queue.dead_letter_queue.encryption_master_key:
-        key.grant_decrypt(function)
-    if asynchronous_endpoint:
-        grant_query_awaited(queue.job_table, function)
-        queue.queue.grant(function, "sqs:SendMessage")
+    queue.queue.grant(function, "sqs:SendMessage", "sqs:GetQueueAttributes")
+    if key := queue.queue.encryption_master_key:
+        key.grant_encrypt_decrypt(function)
     events.Rule(
         queue,
         "LookAtDeadLetters",
@@ -93,9 +91,10 @@ def submit_function(
         environment={**queue.environment, **environment},
         timeout=_FILE_TIMEOUT,
     )
-    queue.grant_accept(function)
-    # By these Powertools remembers the files that were submitted.
-    grant_table(queue.job_table, function, "UpdateItem", "DeleteItem")
+    queue.artifacts.jobs.under("requests/").grant_put(function)
+    _tell_of_failures(function, queue.failed_files_queue)
+    # By the last two Powertools remembers the files that were submitted.
+    grant_table(queue.job_table, function, "PutItem", "UpdateItem", "DeleteItem")
     incoming = queue.artifacts.jobs.under("incoming/")
     incoming.grant_get(function)
     queue.artifacts.jobs.under("submitted/").grant_put(function)
@@ -113,3 +112,21 @@ def submit_function(
         targets=[targets.LambdaFunction(function)],
     )
     return function
+
+
+def _tell_of_failures(function: lambda_.Function, failures: sqs.Queue) -> None:
+    """Let Lambda put an event into the queue for which the function failed in all tries."""
+    grant = failures.grant(function, "sqs:SendMessage")
+    if key := failures.encryption_master_key:
+        grant = grant.combine(key.grant_encrypt_decrypt(function))
+    # CDK's destination for it takes the import of a package of its own, and grants more.
+    destination = lambda_.CfnEventInvokeConfig(
+        function,
+        "Failures",
+        function_name=function.function_name,
+        qualifier="$LATEST",
+        destination_config=lambda_.CfnEventInvokeConfig.DestinationConfigProperty(
+            on_failure=lambda_.CfnEventInvokeConfig.OnFailureProperty(destination=failures.queue_arn)
+        ),
+    )
+    grant.apply_before(destination)  # Lambda looks whether the function may

@@ -13,15 +13,18 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-AWAITED_INDEX = "awaited"
+WATCHED_INDEX = "watched"
 QUEUE_RETENTION = Duration.days(4)
 DEAD_LETTER_RETENTION = Duration.days(14)
 """SQS's longest. A dead letter's age counts from when it was sent first, so it is kept longer than others."""
 
 
 def job_table(scope: Construct, *, encryption_key: kms.IKey | None, removal_policy: RemovalPolicy) -> dynamodb.Table:
-    """Define the table of jobs: paid by the request, restorable to any second, and forgetting jobs by itself."""
-    return dynamodb.Table(
+    """Define the table of jobs: paid by the request, restorable to any second, and forgetting jobs by itself.
+
+    Its index has the jobs that have not ended, which alone have ``watched``, by when they are overdue.
+    """
+    table = dynamodb.Table(
         scope,
         "Jobs",
         partition_key=dynamodb.Attribute(name="job_id", type=dynamodb.AttributeType.STRING),
@@ -36,19 +39,13 @@ def job_table(scope: Construct, *, encryption_key: kms.IKey | None, removal_poli
         stream=dynamodb.StreamViewType.NEW_IMAGE,
         time_to_live_attribute="expires_at",
     )
-
-
-def index_awaited(table: dynamodb.Table) -> None:
-    """Define the index of the jobs that an asynchronous endpoint has, by when it must have been done with them.
-
-    Only items with ``awaits`` are in it, which jobs have for just that long.
-    """
     table.add_global_secondary_index(
-        index_name=AWAITED_INDEX,
-        partition_key=dynamodb.Attribute(name="awaits", type=dynamodb.AttributeType.STRING),
-        sort_key=dynamodb.Attribute(name="free_at", type=dynamodb.AttributeType.NUMBER),
+        index_name=WATCHED_INDEX,
+        partition_key=dynamodb.Attribute(name="watched", type=dynamodb.AttributeType.STRING),
+        sort_key=dynamodb.Attribute(name="overdue_at", type=dynamodb.AttributeType.NUMBER),
         projection_type=dynamodb.ProjectionType.KEYS_ONLY,
     )
+    return table
 
 
 def job_queues(
@@ -77,6 +74,21 @@ def job_queues(
     return queue, dead_letters
 
 
+def failed_files_queue(scope: Construct, *, encryption_key: kms.IKey | None) -> sqs.Queue:
+    """Define the queue of what tells of files that became no jobs.
+
+    Not the one of dead letters: SQS drives nothing back from a queue that has messages of Lambda's among its own.
+    """
+    return sqs.Queue(
+        scope,
+        "FailedFiles",
+        encryption=sqs.QueueEncryption.KMS if encryption_key else sqs.QueueEncryption.SQS_MANAGED,
+        encryption_master_key=encryption_key,
+        enforce_ssl=True,
+        retention_period=DEAD_LETTER_RETENTION,
+    )
+
+
 def job_topic(scope: Construct, *, encryption_key: kms.IKey | None) -> sns.Topic:
     """Define the topic that says which jobs have ended. Functions publish to it, so AWS's own key will do."""
     key = encryption_key or kms.Alias.from_alias_name(scope, "TopicKey", "alias/aws/sns")
@@ -95,12 +107,12 @@ def grant_table(table: dynamodb.Table, grantee: iam.IGrantable, *actions: str) -
     return grant.combine(key.grant_encrypt_decrypt(grantee)) if key else grant
 
 
-def grant_query_awaited(table: dynamodb.Table, grantee: iam.IGrantable) -> iam.Grant:
-    """Allow to ask the index of :func:`index_awaited`."""
+def grant_query_watched(table: dynamodb.Table, grantee: iam.IGrantable) -> iam.Grant:
+    """Allow to ask the index of :func:`job_table`."""
     return iam.Grant.add_to_principal(
         grantee=grantee,
         actions=["dynamodb:Query"],
-        resource_arns=[f"{table.table_arn}/index/{AWAITED_INDEX}"],
+        resource_arns=[f"{table.table_arn}/index/{WATCHED_INDEX}"],
     )
 
 

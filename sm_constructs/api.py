@@ -18,7 +18,7 @@ from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from sm_constructs._access_log import ACCESS_LOG
-from sm_constructs._endpoint_environment import endpoint_environment
+from sm_constructs._endpoint_environment import endpoint_environment, endpoint_problems
 from sm_constructs._function import function_problems
 from sm_constructs._function_settings import FunctionSettings
 from sm_constructs._gateway_responses import add_problem_responses
@@ -62,7 +62,7 @@ class ClassificationApi(Construct):
     Args:
         scope: The parent construct.
         construct_id: The id within the parent.
-        endpoint: The endpoint that classifies.
+        endpoint: The endpoint that classifies: with a model, and neither asynchronous nor with inference components.
         preprocessor: Annotates texts, for requests with ``"annotations": true``. When omitted: such requests are
             refused.
         queue: Takes jobs, by ``POST /v1/jobs`` and ``GET /v1/jobs/{job_id}``. When omitted: there are no such paths.
@@ -139,6 +139,7 @@ class ClassificationApi(Construct):
         platform = lambda_platform or LambdaPlatform()
 
         problems = Problems()
+        problems.extend(endpoint_problems(endpoint))
         problems.unless(
             authorization not in (apigateway.AuthorizationType.CUSTOM, apigateway.AuthorizationType.COGNITO),
             f"authorization is {authorization}: hand in the authorizer itself",

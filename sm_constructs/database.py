@@ -19,12 +19,11 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from sm_constructs._database_network import DatabaseNetwork
+from sm_constructs._endpoint_environment import endpoint_problems
 from sm_constructs._function import RuntimeFunction
 from sm_constructs._log_groups import log_group
 from sm_constructs._sources import source_directory
 from sm_constructs._validation import Problems
-from sm_constructs.endpoint.endpoint import Endpoint
-from sm_constructs.endpoint.variants import Asynchronous
 from sm_constructs.lambda_platform import LambdaPlatform
 
 _DATABASE_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -136,7 +135,7 @@ class ResultDatabase(Construct):
         problems.extend(_backup_problems(backup_retention))
         problems.extend(_monitoring_problems(monitoring_interval))
         problems.unless(vpc is not None or vpc_subnets is None, "vpc_subnets without vpc: hand in the VPC they are in")
-        problems.extend(_endpoint_problems(endpoint))
+        problems.extend(endpoint_problems(endpoint))
         problems.extend(f"lambda_platform: {problem}" for problem in platform.problems())
         problems.raise_for(self)
 
@@ -371,11 +370,6 @@ def _name_problems(name: str) -> Iterator[str]:
         yield f"database_name is {name!r}: must be 1 to 63 lower-case letters, digits or underscores, a letter first"
     elif name in _RESERVED_NAMES:
         yield f"database_name is {name!r}: PostgreSQL or RDS uses it itself: choose another one"
-
-
-def _endpoint_problems(endpoint: sagemaker.IEndpoint | None) -> Iterator[str]:
-    if isinstance(endpoint, Endpoint) and any(isinstance(variant, Asynchronous) for variant in endpoint.variants):
-        yield "endpoint has an Asynchronous variant: SQL waits for the answer, so pass a real-time or serverless one"
 
 
 def _capacity_problems(low: float, high: float) -> Iterator[str]:

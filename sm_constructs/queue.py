@@ -18,15 +18,15 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from sm_constructs._endpoint_environment import endpoint_environment, max_payload_bytes
+from sm_constructs._endpoint_environment import endpoint_environment, endpoint_problems, max_payload_bytes
 from sm_constructs._function import function_problems
 from sm_constructs._function_settings import FunctionSettings
 from sm_constructs._job_functions import announce_function, bury_function, queue_function, submit_function
 from sm_constructs._job_store import (
     DEAD_LETTER_RETENTION,
     batch_problems,
+    failed_files_queue,
     grant_table,
-    index_awaited,
     job_queues,
     job_table,
     job_topic,
@@ -58,7 +58,7 @@ class ClassificationQueue(Construct):
     Args:
         scope: The parent construct.
         construct_id: The id within the parent.
-        endpoint: The endpoint that classifies.
+        endpoint: The endpoint that classifies: with a model, and neither asynchronous nor with inference components.
         artifacts: Results go under ``results/jobs/`` there, requests that are too large for the table under
             ``jobs/requests/``. JSON lines that are put under ``jobs/incoming/`` become jobs; which, and what is wrong
             with the lines that do not, stands under ``jobs/submitted/`` then. A bucket that was handed in must tell
@@ -78,12 +78,17 @@ class ClassificationQueue(Construct):
         batching_window: How long messages are gathered for a batch, up to 5 minutes. When omitted: not at all.
         max_concurrency: How many batches are worked on at the same time, 2 to 1,000: as many as the endpoint takes.
             When omitted: 10.
+        max_texts_per_call: How many texts of several jobs are put together into one call of the endpoint, 100 to
+            10,000, and a thousand times as many characters: what the model labels in half of the consumer's timeout.
+            When omitted: 1,000, for which this project's models take some seconds.
         max_receive_count: How often a job is tried before its message is a dead letter, 2 to 1,000. When omitted: 8,
-            which with the pauses between them is about a quarter of an hour.
+            which with the pauses between them is about a quarter of an hour. In the second half of its tries it has a
+            call of its own, so that what breaks a call takes no others with it.
         first_retry_pause: The pause after the first try, whole seconds; each further one is twice as long, up to 15
             minutes, and all of them are shortened by up to a half at random. When omitted: 10 seconds.
-        job_retention: How long a job is remembered after it was accepted; more than the 14 days that a dead letter
-            is kept. When omitted: 30 days. Results in S3 stay.
+        job_retention: How long a job is remembered after it was accepted, with its idempotency key; more than the 14
+            days that a dead letter is kept, and less than the ``job_expiration`` of ``artifacts``. When omitted: 30
+            days. Results in S3 stay.
         memory_size_mb: Memory of each function in MB, 128 to 10,240. When omitted: 512 MB.
         timeout: How long the consumer may work on a batch, 10 to 900 seconds. When omitted: one minute. A message
             stays hidden for six times that and the window, as AWS advises, when a consumer was killed with it.
@@ -102,6 +107,7 @@ class ClassificationQueue(Construct):
         job_table: The jobs.
         queue: The queue.
         dead_letter_queue: The messages whose jobs failed too often.
+        failed_files_queue: The events of files that could not be made jobs in three tries.
         topic: Says which jobs have succeeded and failed, with the attributes ``status``, ``submitted_by``, ``texts``
             and ``model_version``, which subscriptions filter by.
         event_bus: Says the same.
@@ -130,6 +136,7 @@ class ClassificationQueue(Construct):
         batch_size: int = 10,
         batching_window: Duration | None = None,
         max_concurrency: int = 10,
+        max_texts_per_call: int = 1000,
         max_receive_count: int = 8,
         first_retry_pause: Duration | None = None,
         job_retention: Duration | None = None,
@@ -150,16 +157,24 @@ class ClassificationQueue(Construct):
         platform = lambda_platform or LambdaPlatform()
 
         problems = Problems()
+        problems.extend(endpoint_problems(endpoint))
         problems.extend(batch_problems(batch_size, window))
         problems.extend(large_job_problems(asynchronous_endpoint, large_job_timeout))
         problems.between("max_concurrency", max_concurrency, 2, 1000)
         problems.at_least("reserved_concurrent_executions", reserved_concurrent_executions, max_concurrency)
+        problems.between("max_texts_per_call", max_texts_per_call, 100, 10_000)
         problems.between("max_receive_count", max_receive_count, 2, 1000)
         problems.between("first_retry_pause", pause.to_seconds(integral=False), 1, 900, "seconds")
         problems.unless(
             self.job_retention.to_days(integral=False) > DEAD_LETTER_RETENTION.to_days(),
             f"job_retention is {self.job_retention.to_human_string()}: must be more than the "
             f"{DEAD_LETTER_RETENTION.to_days()} days that a dead letter is kept, or it names a job that is forgotten",
+        )
+        kept = artifacts.job_expiration
+        problems.unless(
+            kept is None or self.job_retention.to_seconds(integral=False) < kept.to_seconds(),
+            f"job_retention is {self.job_retention.to_human_string()}: must be less than the time that "
+            f"artifacts keep requests, {kept.to_human_string() if kept else ''}: raise their job_expiration",
         )
         problems.at_least("timeout", timeout.to_seconds(integral=False), _SHORTEST_TIMEOUT_SECONDS, "seconds")
         function_problems(
@@ -184,6 +199,7 @@ class ClassificationQueue(Construct):
             visibility_timeout=Duration.seconds(6 * timeout.to_seconds() + window.to_seconds()),
             max_receive_count=max_receive_count,
         )
+        self.failed_files_queue: sqs.Queue = failed_files_queue(self, encryption_key=encryption_key)
         self.topic: sns.Topic = job_topic(self, encryption_key=encryption_key)
         self.event_bus: events.IEventBus = event_bus or events.EventBus.from_event_bus_name(
             self, "DefaultBus", "default"
@@ -197,8 +213,6 @@ class ClassificationQueue(Construct):
             lambda_platform=platform,
         )
         large_jobs = LargeJobs.of(asynchronous_endpoint)
-        if large_jobs:
-            index_awaited(self.job_table)
         large_job_environment = large_jobs.environment if large_jobs else {}
         self.consumer: lambda_.Function = settings.function(
             self,
@@ -214,6 +228,7 @@ class ClassificationQueue(Construct):
                 "MAX_RECEIVE_COUNT": str(max_receive_count),
                 "FIRST_PAUSE_SECONDS": str(pause.to_seconds()),
                 "MAX_PAYLOAD_BYTES": str(max_payload_bytes(endpoint)),
+                "MAX_TEXTS_PER_CALL": str(max_texts_per_call),
             },
             timeout=timeout,
             reserved_concurrent_executions=reserved_concurrent_executions,
@@ -235,7 +250,7 @@ class ClassificationQueue(Construct):
             "consume": self.consumer,
             "queue": queue_function(self, settings),
             "announce": announce_function(self, settings),
-            "bury": bury_function(self, settings, asynchronous_endpoint=large_jobs is not None),
+            "bury": bury_function(self, settings),
             "submit": submit_function(self, settings, large_job_environment),
         }
 
@@ -250,8 +265,8 @@ class ClassificationQueue(Construct):
         }
 
     def grant_accept(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Allow to accept jobs: to write new items into the table, and large requests into the bucket."""
-        grant = grant_table(self.job_table, grantee, "PutItem")
+        """Allow to accept jobs: to write new items into the table, or find them there, and large requests into S3."""
+        grant = grant_table(self.job_table, grantee, "PutItem", "BatchGetItem")
         return grant.combine(self.artifacts.jobs.under("requests/").grant_put(grantee))
 
     def grant_look(self, grantee: iam.IGrantable) -> iam.Grant:

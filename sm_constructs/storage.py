@@ -16,6 +16,8 @@ from sm_constructs._validation import Problems
 
 _REQUESTS = "results/requests/"
 _REQUEST_DAYS = 30
+_JOBS = "jobs/"
+_JOB_DAYS = 35  # longer than a job is remembered, unless told otherwise
 _WORK = {"TrainingWork": "trainings/work/", "TransformWork": "transform/work/"}
 _WORK_DAYS = 14  # longer than any execution works on it
 
@@ -112,15 +114,18 @@ class ArtifactStore(Construct):
         noncurrent_version_expiration: How long overwritten and deleted objects can be brought back, a day or
             more. When omitted: 90 days.
         access_log_expiration: How long access logs are kept, a day or more. When omitted: 365 days.
+        job_expiration: How long what is under ``jobs/`` is kept, a day or more; longer than the ``job_retention`` of a
+            :class:`ClassificationQueue`. When omitted: 35 days.
 
     Attributes:
         bucket: The bucket.
         access_logs_bucket: The bucket with the access logs; None when ``bucket`` was handed in.
         encryption_key: The key for the objects; None when S3 manages it.
+        job_expiration: How long what is under ``jobs/`` is kept; None when ``bucket`` was handed in.
         datasets: What lies under ``datasets/``.
         models: What lies under ``models/``.
         results: What lies under ``results/``.
-        jobs: What lies under ``jobs/``: requests of jobs, on their way.
+        jobs: What lies under ``jobs/``: requests of jobs and files of them, for as long as ``job_expiration``.
         requests: What lies under ``results/requests/``: texts of requests, for 30 days, that feedback may refer to.
         trainings: What lies under ``trainings/``: what training workflows make on their way.
         transform: What lies under ``transform/``: files that batch transform labels, and the labelled ones.
@@ -145,17 +150,20 @@ class ArtifactStore(Construct):
         removal_policy: RemovalPolicy | None = None,
         noncurrent_version_expiration: Duration | None = None,
         access_log_expiration: Duration | None = None,
+        job_expiration: Duration | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         problems = Problems()
         problems.extend(_not_a_day("noncurrent_version_expiration", noncurrent_version_expiration))
         problems.extend(_not_a_day("access_log_expiration", access_log_expiration))
+        problems.extend(_not_a_day("job_expiration", job_expiration))
         if bucket:
             unused = {
                 "access_logs_bucket": access_logs_bucket,
                 "removal_policy": removal_policy,
                 "noncurrent_version_expiration": noncurrent_version_expiration,
                 "access_log_expiration": access_log_expiration,
+                "job_expiration": job_expiration,
             }
             problems.extend(_without_effect("bucket", unused))
         elif access_logs_bucket:
@@ -168,12 +176,13 @@ class ArtifactStore(Construct):
         self.access_logs_bucket: s3.IBucket | None = access_logs_bucket
         if not bucket and not access_logs_bucket:
             self.access_logs_bucket = self._define_access_logs_bucket(removal, access_log_expiration)
+        self.job_expiration: Duration | None = None if bucket else job_expiration or Duration.days(_JOB_DAYS)
         self.bucket: s3.IBucket = bucket or self._define_bucket(encryption_key, removal, noncurrent_version_expiration)
         self.encryption_key: kms.IKey | None = encryption_key or self.bucket.encryption_key
         self.datasets = self._prefix("datasets/")
         self.models = self._prefix("models/")
         self.results = self._prefix("results/")
-        self.jobs = self._prefix("jobs/")
+        self.jobs = self._prefix(_JOBS)
         self.requests = self._prefix(_REQUESTS)
         self.trainings = self._prefix("trainings/")
         self.transform = self._prefix("transform/")
@@ -203,20 +212,18 @@ class ArtifactStore(Construct):
                         )
                     ],
                 ),
-                s3.LifecycleRule(
-                    id="Requests",
-                    prefix=_REQUESTS,
-                    expiration=Duration.days(_REQUEST_DAYS),
-                    noncurrent_version_expiration=Duration.days(1),
-                ),
                 *(
                     s3.LifecycleRule(
                         id=name,
                         prefix=prefix,
-                        expiration=Duration.days(_WORK_DAYS),
+                        expiration=expiration,
                         noncurrent_version_expiration=Duration.days(1),
                     )
-                    for name, prefix in _WORK.items()
+                    for name, prefix, expiration in (
+                        ("Requests", _REQUESTS, Duration.days(_REQUEST_DAYS)),
+                        ("Jobs", _JOBS, self.job_expiration),
+                        *((name, prefix, Duration.days(_WORK_DAYS)) for name, prefix in _WORK.items()),
+                    )
                 ),
             ],
             minimum_tls_version=1.2,

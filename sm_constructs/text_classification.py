@@ -245,9 +245,6 @@ class TextClassification(Construct):
         monitoring.monitor_endpoint(self.endpoint, thresholds=stage.endpoint_thresholds)
         monitoring.monitor_queue(self.queue, thresholds=stage.queue_thresholds)
         for name, function in {
-            "AnnounceJobs": self.queue.functions["announce"],
-            "BuryJobs": self.queue.functions["bury"],
-            "SubmitFile": self.queue.functions["submit"],
             "SubmitJob": self.api.job_functions["submit"],
             "ReadJob": self.api.job_functions["look"],
         }.items():

@@ -193,7 +193,7 @@ class Monitoring(Construct):
     def monitor_queue(
         self, queue: ClassificationQueue, *, name: str = "Jobs", thresholds: QueueThresholds | None = None
     ) -> Segment:
-        """Watch a queue of jobs: how long they wait, dead letters, and the functions that queue and work on them.
+        """Watch a queue of jobs: how long they wait, dead letters, files that became no jobs, and its functions.
 
         Args:
             queue: The queue.
@@ -208,8 +208,11 @@ class Monitoring(Construct):
         watched = WatchedQueue(
             queue_name=queue.queue.queue_name,
             dead_letter_queue_name=queue.dead_letter_queue.queue_name,
+            failed_files_queue_name=queue.failed_files_queue.queue_name,
             consumer_name=queue.consumer.function_name,
             queueing_name=queue.functions["queue"].function_name,
+            announcing_name=queue.functions["announce"].function_name,
+            burying_name=queue.functions["bury"].function_name,
         )
         return self._add(
             name, queue_segment(scope, title=name, watched=watched, topic=self.topic, thresholds=thresholds)

@@ -90,6 +90,7 @@ def move_message(source_arn: str, destination_arn: str | None) -> bool:
         source["messages"].remove(message)
         anew = {"id": new_uuid(), "sent_at": now, "visible_at": now, "receive_count": 0, "receipt_handle": None}
         system = {name: value for name, value in message["sys"].items() if name != "DeadLetterQueueSourceArn"}
+        system["SentTimestamp"] = str(int(now * 1000))
         destination["messages"].append({**message, **anew, "first_receive_at": None, "sys": system})
     sqs.esm_wake.set()
     return True

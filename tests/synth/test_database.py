@@ -495,7 +495,7 @@ def test_an_endpoint_that_answers_later_is_refused_with_the_other_problems(
 
     assert caught.value.problems == (
         "reader_count is 16: must be from 0 to 15",
-        "endpoint has an Asynchronous variant: SQL waits for the answer, so pass a real-time or serverless one",
+        "endpoint has an Asynchronous variant: its callers wait for labels, so pass a real-time or serverless one",
     )
 
 

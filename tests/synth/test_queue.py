@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import aws_cdk as cdk
@@ -10,6 +11,8 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_sns as sns
 
 from sm_constructs import (
@@ -23,6 +26,7 @@ from sm_constructs import (
     ModelData,
     Monitoring,
     RealTime,
+    ResultDatabase,
     Serverless,
     TextPreprocessor,
 )
@@ -43,12 +47,13 @@ def make(stack: cdk.Stack, construct_id: str = "Queue", **arguments: Any) -> Cla
     return ClassificationQueue(stack, construct_id, **arguments)
 
 
-def queues(stack: cdk.Stack) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the properties of the queue and of the one for its dead letters."""
-    found = [resource["Properties"] for resource in all_of(stack, QUEUE)]
-    (queue,) = [each for each in found if "RedrivePolicy" in each]
-    (dead_letters,) = [each for each in found if "RedrivePolicy" not in each]
-    return queue, dead_letters
+def queues(stack: cdk.Stack) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return the properties of the queue and of those for its dead letters and for failed files."""
+    found = {name: each["Properties"] for name, each in resources_of(stack).items() if each["Type"] == QUEUE}
+    (queue,) = [each for each in found.values() if "RedrivePolicy" in each]
+    (dead_letters,) = [each for name, each in found.items() if "DeadLetters" in name]
+    (failed_files,) = [each for name, each in found.items() if "FailedFiles" in name]
+    return queue, dead_letters, failed_files
 
 
 def consumer_mapping(stack: cdk.Stack) -> dict[str, Any]:
@@ -80,7 +85,7 @@ def allowed(stack: cdk.Stack, function: str) -> set[str]:
 def test_messages_stay_hidden_six_times_as_long_as_a_consumer_works_and_its_window(stack: cdk.Stack) -> None:
     make(stack, timeout=cdk.Duration.seconds(90), batching_window=cdk.Duration.seconds(20))
 
-    queue, _ = queues(stack)
+    queue, *_ = queues(stack)
 
     assert queue["VisibilityTimeout"] == 6 * 90 + 20
 
@@ -88,15 +93,14 @@ def test_messages_stay_hidden_six_times_as_long_as_a_consumer_works_and_its_wind
 def test_queues_are_encrypted_and_take_tls_only_and_dead_letters_are_kept_longest(stack: cdk.Stack) -> None:
     make(stack)
 
-    queue, dead_letters = queues(stack)
+    queue, dead_letters, failed_files = queues(stack)
 
-    assert queue["SqsManagedSseEnabled"]
-    assert dead_letters["SqsManagedSseEnabled"]
+    assert all(each["SqsManagedSseEnabled"] for each in queues(stack))
     assert queue["RedrivePolicy"]["maxReceiveCount"] == 8
     assert queue["MessageRetentionPeriod"] == 4 * 86_400
-    assert dead_letters["MessageRetentionPeriod"] == 14 * 86_400
+    assert dead_letters["MessageRetentionPeriod"] == failed_files["MessageRetentionPeriod"] == 14 * 86_400
     policies = all_of(stack, "AWS::SQS::QueuePolicy")
-    assert len(policies) == 2
+    assert len(policies) == 3
     for policy in policies:
         denied = [each for each in policy["Properties"]["PolicyDocument"]["Statement"] if each["Effect"] == "Deny"]
         assert denied[0]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
@@ -120,6 +124,7 @@ def test_the_options_reach_the_event_source_and_the_consumer(stack: cdk.Stack) -
         batching_window=cdk.Duration.seconds(5),
         max_concurrency=3,
         reserved_concurrent_executions=4,
+        max_texts_per_call=300,
         max_receive_count=6,
         first_retry_pause=cdk.Duration.seconds(30),
         timeout=cdk.Duration.seconds(100),
@@ -130,6 +135,7 @@ def test_the_options_reach_the_event_source_and_the_consumer(stack: cdk.Stack) -
     assert (mapping["BatchSize"], mapping["MaximumBatchingWindowInSeconds"]) == (500, 5)
     assert mapping["ScalingConfig"] == {"MaximumConcurrency": 3}
     assert (variables["MAX_RECEIVE_COUNT"], variables["FIRST_PAUSE_SECONDS"]) == ("6", "30")
+    assert variables["MAX_TEXTS_PER_CALL"] == "300"
     assert variables["ENDPOINT_TIMEOUT_SECONDS"] == "60.0"
     assert queues(stack)[0]["RedrivePolicy"]["maxReceiveCount"] == 6
 
@@ -194,14 +200,33 @@ def test_each_function_is_allowed_its_part_alone(stack: cdk.Stack) -> None:
     }
     assert allowed(stack, "QueueQueueJobs") == {"sqs:SendMessage"} | stream
     assert allowed(stack, "AnnounceJobs") == {"sns:Publish", "events:PutEvents"} | stream
-    assert allowed(stack, "BuryJobs") == {"dynamodb:BatchGetItem", "dynamodb:UpdateItem", "sqs:ReceiveMessage"}
+    assert allowed(stack, "BuryJobs") == {
+        "dynamodb:BatchGetItem",
+        "dynamodb:Query",
+        "dynamodb:UpdateItem",
+        "sqs:GetQueueAttributes",
+        "sqs:ReceiveMessage",
+        "sqs:SendMessage",
+    }
     assert allowed(stack, "SubmitFile") == {
         "dynamodb:DeleteItem",
         "dynamodb:PutItem",
         "dynamodb:UpdateItem",
         "s3:GetObject",
         "s3:PutObject",
+        "sqs:SendMessage",
     }
+
+
+def test_a_file_for_which_the_function_fails_is_told_of_in_a_queue_of_its_own(stack: cdk.Stack) -> None:
+    queue = make(stack)
+
+    destination = only(stack, "AWS::Lambda::EventInvokeConfig")
+
+    failures = stack.resolve(queue.failed_files_queue.queue_arn)
+    assert destination["DestinationConfig"] == {"OnFailure": {"Destination": failures}}
+    assert "MaximumRetryAttempts" not in destination, "it is tried three times"
+    assert destination["FunctionName"] == stack.resolve(queue.functions["submit"].function_name)
 
 
 def test_the_functions_behind_the_api_are_allowed_their_part_alone(stack: cdk.Stack) -> None:
@@ -211,7 +236,7 @@ def test_the_functions_behind_the_api_are_allowed_their_part_alone(stack: cdk.St
     )
 
     assert sorted(api.job_functions) == ["look", "submit"]
-    assert allowed(stack, "ApiSubmitJob") == {"dynamodb:PutItem", "s3:PutObject"}
+    assert allowed(stack, "ApiSubmitJob") == {"dynamodb:PutItem", "dynamodb:BatchGetItem", "s3:PutObject"}
     assert allowed(stack, "ApiReadJob") == {"dynamodb:BatchGetItem", "s3:GetObject"}
 
 
@@ -336,42 +361,30 @@ def asynchronous(stack: cdk.Stack, model: Model, **arguments: Any) -> Endpoint:
     return Endpoint(stack, "LargeEndpoint", model=model, variant=variant, **arguments)
 
 
-def test_jobs_that_an_asynchronous_endpoint_keeps_silent_about_are_found_by_an_index(
-    stack: cdk.Stack, model: Model
-) -> None:
-    queue = make(stack, asynchronous_endpoint=asynchronous(stack, model), large_job_timeout=cdk.Duration.minutes(30))
+def test_jobs_that_have_not_ended_are_found_by_an_index(stack: cdk.Stack) -> None:
+    queue = make(stack)
 
     (index,) = only(stack, TABLE)["GlobalSecondaryIndexes"]
     assert index["KeySchema"] == [
-        {"AttributeName": "awaits", "KeyType": "HASH"},
-        {"AttributeName": "free_at", "KeyType": "RANGE"},
+        {"AttributeName": "watched", "KeyType": "HASH"},
+        {"AttributeName": "overdue_at", "KeyType": "RANGE"},
     ]
-    assert environment(stack, "consume_jobs")["LARGE_JOB_TIMEOUT_SECONDS"] == "1800"
-    assert "QUEUE_URL" in environment(stack, "bury_jobs")
-    assert allowed(stack, "BuryJobs") == {
-        "dynamodb:BatchGetItem",
-        "dynamodb:Query",
-        "dynamodb:UpdateItem",
-        "sqs:ReceiveMessage",
-        "sqs:SendMessage",
-    }
     (query,) = [each for each in statements(stack) if each["Action"] == "dynamodb:Query"]
     table = stack.resolve(queue.job_table.table_arn)
-    assert query["Resource"] == {"Fn::Join": ["", [table, "/index/awaited"]]}
+    assert query["Resource"] == {"Fn::Join": ["", [table, "/index/watched"]]}
     assert [each["Resource"] for each in statements(stack) if "dynamodb:BatchGetItem" in each["Action"]] == [table] * 2
+
+
+def test_the_endpoint_may_have_a_large_job_for_as_long_as_it_is_told(stack: cdk.Stack, model: Model) -> None:
+    make(stack, asynchronous_endpoint=asynchronous(stack, model), large_job_timeout=cdk.Duration.minutes(30))
+
+    assert environment(stack, "consume_jobs")["LARGE_JOB_TIMEOUT_SECONDS"] == "1800"
 
 
 def test_large_jobs_have_an_hour_more_than_sagemaker_takes_at_most_by_default(stack: cdk.Stack, model: Model) -> None:
     make(stack, asynchronous_endpoint=asynchronous(stack, model))
 
     assert environment(stack, "consume_jobs")["LARGE_JOB_TIMEOUT_SECONDS"] == str(8 * 3600)
-
-
-def test_without_an_asynchronous_endpoint_there_is_no_index(stack: cdk.Stack) -> None:
-    make(stack)
-
-    assert "GlobalSecondaryIndexes" not in only(stack, TABLE)
-    assert "QUEUE_URL" not in environment(stack, "bury_jobs")
 
 
 def test_a_timeout_that_sagemaker_would_not_keep_is_refused(stack: cdk.Stack, model: Model) -> None:
@@ -391,6 +404,34 @@ def test_an_endpoint_whose_jobs_would_never_end_is_refused(stack: cdk.Stack, mod
         assert f"without {name}" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "make_with",
+    [
+        lambda stack, endpoint: make(stack, endpoint=endpoint),
+        lambda stack, endpoint: ClassificationApi(stack, "Api", endpoint=endpoint),
+        lambda stack, endpoint: ResultDatabase(stack, "Database", endpoint=endpoint),
+    ],
+    ids=["queue", "api", "database"],
+)
+def test_an_endpoint_that_cannot_label_texts_at_once_is_refused(
+    stack: cdk.Stack, model: Model, make_with: Callable[[cdk.Stack, sagemaker.IEndpoint], object]
+) -> None:
+    later = asynchronous(stack, model)
+    components = Endpoint(stack, "Host", variant=RealTime(instance_type="ml.m5.xlarge", instance_count=1))
+    other_stack = cdk.Stack(cdk.App(), "Other")
+
+    with pytest.raises(InvalidPropsError, match="endpoint has an Asynchronous variant"):
+        make_with(stack, later)
+    with pytest.raises(InvalidPropsError, match="endpoint has inference components"):
+        make_with(other_stack, components)
+
+
+def test_a_bucket_made_elsewhere_keeps_requests_as_long_as_its_owner_says(stack: cdk.Stack) -> None:
+    store = ArtifactStore(stack, "Store", bucket=s3.Bucket.from_bucket_name(stack, "Bucket", "reviews"))
+
+    make(stack, artifacts=store, job_retention=cdk.Duration.days(400))
+
+
 def test_an_endpoint_of_another_kind_is_refused_for_large_jobs(stack: cdk.Stack, model: Model) -> None:
     with pytest.raises(InvalidPropsError, match="has a Serverless variant: must be Asynchronous"):
         make(stack, asynchronous_endpoint=Endpoint(stack, "Large", model=model, variant=Serverless()))
@@ -407,6 +448,8 @@ def test_an_endpoint_of_another_kind_is_refused_for_large_jobs(stack: cdk.Stack,
         ({"max_receive_count": 1}, "max_receive_count is 1: must be from 2 to 1000"),
         ({"first_retry_pause": cdk.Duration.millis(500)}, "first_retry_pause is 0.5 seconds"),
         ({"job_retention": cdk.Duration.days(14)}, "job_retention is 14 days: must be more than the 14 days"),
+        ({"job_retention": cdk.Duration.days(35)}, "must be less than the time that artifacts keep requests, 35 days"),
+        ({"max_texts_per_call": 99}, "max_texts_per_call is 99: must be from 100 to 10000"),
         ({"timeout": cdk.Duration.seconds(9)}, "timeout is 9 seconds: must be at least 10"),
         ({"timeout": cdk.Duration.seconds(901)}, "timeout is 901 seconds: must be whole seconds from 1 to 900"),
         ({"memory_size_mb": 64}, "memory_size_mb is 64 MB"),
@@ -446,23 +489,31 @@ def test_two_queues_stand_side_by_side(stack: cdk.Stack) -> None:
     make(stack, "One")
     make(stack, "Two")
 
-    assert len(all_of(stack, QUEUE)) == 4
+    assert len(all_of(stack, QUEUE)) == 6
     assert "undefined" not in text_of(stack)
 
 
 def test_monitoring_watches_a_queue(stack: cdk.Stack) -> None:
     segment = Monitoring(stack, "Monitoring").monitor_queue(make(stack))
 
-    assert sorted(segment.alarms) == ["ConsumerErrors", "DeadLetters", "OldestMessage", "QueueingErrors"]
+    assert sorted(segment.alarms) == [
+        "AnnouncingErrors",
+        "BuryingErrors",
+        "ConsumerErrors",
+        "DeadLetters",
+        "FailedFiles",
+        "OldestMessage",
+        "QueueingErrors",
+    ]
     alarms = [each["Properties"] for each in all_of(stack, "AWS::CloudWatch::Alarm")]
-    assert len(alarms) == 4
+    assert len(alarms) == len(segment.alarms)
     for alarm in alarms:
         dimensions = [dimension["Name"] for dimension in alarm["Dimensions"]]
         assert_documented(alarm["Namespace"], alarm["MetricName"], dimensions, alarm["Statistic"])
 
 
 def test_the_alarms_of_a_queue_go_off_when_asked(stack: cdk.Stack) -> None:
-    thresholds = QueueThresholds(age_of_oldest=cdk.Duration.hours(2), dead_letters=5, errors=3)
+    thresholds = QueueThresholds(age_of_oldest=cdk.Duration.hours(2), dead_letters=5, failed_files=2, errors=3)
     Monitoring(stack, "Monitoring").monitor_queue(make(stack), thresholds=thresholds)
 
     alarms = [each["Properties"] for each in all_of(stack, "AWS::CloudWatch::Alarm")]
@@ -470,14 +521,14 @@ def test_the_alarms_of_a_queue_go_off_when_asked(stack: cdk.Stack) -> None:
     found = sorted((alarm["MetricName"], alarm["Threshold"], alarm["EvaluationPeriods"]) for alarm in alarms)
     assert found == [
         ("ApproximateAgeOfOldestMessage", 7200, 5),
+        ("ApproximateNumberOfMessagesVisible", 2, 1),
         ("ApproximateNumberOfMessagesVisible", 5, 1),
-        ("Errors", 3, 5),
-        ("Errors", 3, 5),
+        *[("Errors", 3, 5)] * 4,
     ]
 
 
 def test_thresholds_that_make_no_sense_are_refused_at_once(stack: cdk.Stack) -> None:
-    thresholds = QueueThresholds(age_of_oldest=cdk.Duration.seconds(0), dead_letters=0, errors=0)
+    thresholds = QueueThresholds(age_of_oldest=cdk.Duration.seconds(0), dead_letters=0, failed_files=0, errors=0)
     with pytest.raises(InvalidPropsError) as caught:
         Monitoring(stack, "Monitoring").monitor_queue(make(stack), thresholds=thresholds)
-    assert all(name in str(caught.value) for name in ("age_of_oldest", "dead_letters", "errors"))
+    assert all(name in str(caught.value) for name in ("age_of_oldest", "dead_letters", "failed_files", "errors"))

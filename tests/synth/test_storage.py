@@ -88,6 +88,7 @@ def test_lifecycle_rules_clean_up_behind_uploads_versions_and_logs(stack: cdk.St
         "Store",
         noncurrent_version_expiration=cdk.Duration.days(14),
         access_log_expiration=cdk.Duration.days(30),
+        job_expiration=cdk.Duration.days(40),
     )
 
     housekeeping, *others = store_bucket(stack)["LifecycleConfiguration"]["Rules"]
@@ -101,6 +102,7 @@ def test_lifecycle_rules_clean_up_behind_uploads_versions_and_logs(stack: cdk.St
     }
     assert {rule["Prefix"]: rule["ExpirationInDays"] for rule in others} == {
         "results/requests/": 30,
+        "jobs/": 40,
         "trainings/work/": 14,
         "transform/work/": 14,
     }
@@ -113,7 +115,7 @@ def test_versions_are_kept_for_90_days_and_logs_for_a_year_unless_said_otherwise
     ArtifactStore(stack, "Store")
 
     rules = [rule for each in all_of(stack, BUCKET) for rule in each["Properties"]["LifecycleConfiguration"]["Rules"]]
-    assert {rule.get("ExpirationInDays") for rule in rules} == {None, 14, 30, 365}
+    assert {rule.get("ExpirationInDays") for rule in rules} == {None, 14, 30, 35, 365}
     assert {rule["NoncurrentVersionExpiration"]["NoncurrentDays"] for rule in rules} == {1, 90}
 
 

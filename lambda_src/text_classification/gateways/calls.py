@@ -41,7 +41,11 @@ _NO_STATUS = 0  # what SageMaker says of a container that has not answered after
 _PASSING_ERRORS = frozenset(
     {
         "DatabaseResumingException",
+        "KMS.ThrottlingException",  # SQS, by the name it had in its older protocol
+        "KmsThrottled",
+        "OverLimit",
         "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
         "RequestThrottled",
         "ThrottlingException",
     }

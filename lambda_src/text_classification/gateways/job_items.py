@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 JobStatus = Literal["queued", "running", "succeeded", "failed"]
 
 ASYNCHRONOUS = "asynchronous"
-"""What a job waits for, and whose claim it is, while an asynchronous endpoint has it."""
+"""Whose claim a job is while an asynchronous endpoint has it."""
+
+OVERDUE_SECONDS = 25 * 60 * 60
+"""When a job that has not ended gets another message: an hour after the table's stream has given up queueing it."""
 
 NEVER = 2**53
 """When a job that succeeded is free to be worked on again."""
 
-_NUMBERS = frozenset({"texts", "free_at", "expires_at"})
+SHARDS = "0123456789abcdef"
+"""The parts of the index of jobs that have not ended, each of which takes a thousand writes a second."""
+
+_NUMBERS = frozenset({"texts", "free_at", "expires_at", "overdue_at"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,9 +44,11 @@ class Job:
         problem: Why it failed, or why the last try did.
         result_key: Where its results are in S3.
         model_version: The model that labelled its texts.
-        awaits: :data:`ASYNCHRONOUS` while an asynchronous endpoint has it, and never else: by this the index of the
-            table has these jobs alone.
-        output_url: Where that endpoint puts its answer.
+        watched: While it has not ended, its part of :data:`SHARDS`: by this the index of the table has these jobs
+            alone.
+        overdue_at: From when on it is looked after, in seconds since 1970: its message, or the asynchronous
+            endpoint's word, must have got lost. None: it has ended.
+        output_url: Where the asynchronous endpoint that has it puts its answer.
         failure_url: Where it puts its error. None: nowhere.
     """
 
@@ -59,9 +67,23 @@ class Job:
     problem: str | None = None
     result_key: str | None = None
     model_version: str | None = None
-    awaits: str | None = None
+    watched: str | None = None
+    overdue_at: int | None = None
     output_url: str | None = None
     failure_url: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeyedJob:
+    """The job that a caller's idempotency key names.
+
+    Args:
+        job_id: The job.
+        request_hash: See :class:`Job`.
+    """
+
+    job_id: str
+    request_hash: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +99,7 @@ class Ending:
         model_version: The model that made them.
         claim: Who has it from now on, where it is somebody else.
         free_at: When it is free again. None: never once it succeeded, and else at once.
-        awaits: See :class:`Job`, as for the next two.
+        overdue_at: See :class:`Job`. None: as before, or never once it has ended.
         output_url: Where the answer will be.
         failure_url: Where the error will be.
     """
@@ -90,9 +112,13 @@ class Ending:
     model_version: str | None = None
     claim: str | None = None
     free_at: int | None = None
-    awaits: str | None = None
+    overdue_at: int | None = None
     output_url: str | None = None
     failure_url: str | None = None
+
+    @property
+    def is_final(self) -> bool:
+        return self.job_status in ("succeeded", "failed")
 
 
 def item(job: Job) -> dict[str, Any]:
@@ -101,9 +127,10 @@ def item(job: Job) -> dict[str, Any]:
 
 
 def job_of(attributes: Mapping[str, Any]) -> Job:
-    """Return the job that DynamoDB keeps as these attributes."""
+    """Return the job that DynamoDB keeps as these attributes; those of a newer version are left out."""
+    known = {each.name for each in fields(Job)}
     values: dict[str, Any] = {
-        name: int(value["N"]) if name in _NUMBERS else value["S"] for name, value in attributes.items()
+        name: int(value["N"]) if name in _NUMBERS else value["S"] for name, value in attributes.items() if name in known
     }
     return Job(**values)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,17 +49,18 @@ class JobObjects:
         )
         return any(each["Key"] == key for each in found.get("Contents", []))
 
-    def lines(self, key: str, etag: str) -> Iterator[bytes]:
-        """Return the lines of an object, read bit by bit.
+    def lines(self, key: str, etag: str, *, longest_bytes: int) -> Iterator[bytes | None]:
+        """Return the lines of an object, read bit by bit; None for one that is longer than that.
 
         Raises:
             GatewayError: It cannot be read, or is no longer the one with this ETag.
         """
         # S3 tells the ETag in quotes, events without.
         tag = etag.strip('"')
-        return call_service(
+        body = call_service(
             lambda: self.client.get_object(Bucket=self.bucket, Key=key, IfMatch=f'"{tag}"'), self.budget
-        )["Body"].iter_lines(chunk_size=_CHUNK_BYTES)
+        )["Body"]
+        return lines_in(body.iter_chunks(_CHUNK_BYTES), longest_bytes=longest_bytes)
 
     def write(self, key: str, body: bytes, *, content_type: str = "application/json") -> None:
         """Write an object, over one that may be there. Raises GatewayError."""
@@ -83,3 +84,24 @@ class JobObjects:
             return True
 
         return body if call_service(put, self.budget) else self.read(key)
+
+
+def lines_in(chunks: Iterable[bytes], *, longest_bytes: int) -> Iterator[bytes | None]:
+    r"""Yield the lines in chunks of text, without their ends; None for one that is longer than that.
+
+    Of such a line no more is kept in memory than the longest one has, and a chunk.
+
+    >>> list(lines_in([b"a\nb", b"c\n\nmuch ", b"too long\nd"], longest_bytes=4))
+    [b'a', b'bc', b'', None, b'd']
+    """
+    line = bytearray()
+    for chunk in chunks:
+        *ended, rest = chunk.split(b"\n")
+        for end in ended:
+            line += end
+            yield bytes(line) if len(line) <= longest_bytes else None
+            line.clear()
+        line += rest
+        del line[longest_bytes + 1 :]
+    if line:
+        yield bytes(line) if len(line) <= longest_bytes else None

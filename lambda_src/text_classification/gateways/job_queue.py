@@ -62,16 +62,27 @@ class JobQueue:
             change = partial(self.client.change_message_visibility_batch, QueueUrl=self.queue_url, Entries=entries)
             call_service(change, self.budget)
 
-    def peek(self, *, hidden_seconds: int) -> list[str | None]:
-        """Return the jobs that up to ten messages name, None where one names none; they stay in the queue."""
+    def peek(self, *, hidden_seconds: int) -> dict[str, str | None]:
+        """Return the jobs that up to ten messages name, by message, None where one names none; they stay in the queue.
 
-        def receive() -> list[str | None]:
+        Raises GatewayError.
+        """
+
+        def receive() -> dict[str, str | None]:
             answer = self.client.receive_message(
                 QueueUrl=self.queue_url, MaxNumberOfMessages=_ENTRIES_A_CALL, VisibilityTimeout=hidden_seconds
             )
-            return [job_id_of(message["Body"]) for message in answer.get("Messages", [])]
+            return {message["MessageId"]: job_id_of(message["Body"]) for message in answer.get("Messages", [])}
 
         return call_service(receive, self.budget)
+
+    def visibility_seconds(self) -> int:
+        """Return how long a message is hidden that was handed out. Raises GatewayError."""
+        answer = call_service(
+            lambda: self.client.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=["VisibilityTimeout"]),
+            self.budget,
+        )
+        return int(answer["Attributes"]["VisibilityTimeout"])
 
     def _send(self, entries: Sequence[SendMessageBatchRequestEntryTypeDef]) -> None:
         answer = self.client.send_message_batch(QueueUrl=self.queue_url, Entries=entries)

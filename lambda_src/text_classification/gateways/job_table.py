@@ -14,14 +14,24 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from text_classification.gateways.calls import TimeBudget, call_service
 from text_classification.gateways.errors import UnavailableError
-from text_classification.gateways.job_items import ASYNCHRONOUS, Ending, Job, attribute, item, job_of, values_of
+from text_classification.gateways.job_items import (
+    OVERDUE_SECONDS,
+    Ending,
+    Job,
+    KeyedJob,
+    attribute,
+    item,
+    job_of,
+    values_of,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 _ITEMS_A_CALL = 100  # the limit of TransactWriteItems and of BatchGetItem
 _CONDITION = "ConditionalCheckFailed"
-_AWAITED_INDEX = "awaited"
+_WATCHED_INDEX = "watched"
 
 _Item = TypeVar("_Item")
 
@@ -40,37 +50,40 @@ class JobTable:
     table_name: str
     budget: TimeBudget
 
-    def create(self, job: Job) -> Job | None:
-        """Write a job, unless there is one of that id: that is returned then. Raises GatewayError."""
-
-        def put() -> Job | None:
-            try:
-                self.client.put_item(
-                    TableName=self.table_name,
-                    Item=item(job),
-                    ConditionExpression="attribute_not_exists(job_id)",
-                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                )
-            except self.client.exceptions.ConditionalCheckFailedException as error:
-                return job_of(error.response["Item"])  # type: ignore[typeddict-item]  # the stubs lack it
-            return None
-
-        return call_service(put, self.budget)
-
     def create_all(self, jobs: Sequence[Job]) -> set[str]:
         """Write jobs and return those that were not there before. Raises GatewayError."""
-        return self._write_those_that_hold(
-            {
-                job.job_id: {
-                    "Put": {
-                        "TableName": self.table_name,
-                        "Item": item(job),
-                        "ConditionExpression": "attribute_not_exists(job_id)",
-                    }
-                }
-                for job in jobs
-            }
-        )
+        return self._write_those_that_hold({job.job_id: self._new(job) for job in jobs})
+
+    def create_under_key(self, job: Job, key: str, *, now: int) -> KeyedJob | None:
+        """Write a job and the key that names it in one step, unless the key names one already: return that then.
+
+        A key is forgotten with its job. Raises GatewayError.
+        """
+        key_item = {
+            "job_id": {"S": key},
+            "keyed_job_id": {"S": job.job_id},
+            "request_hash": {"S": job.request_hash},
+            "expires_at": attribute("expires_at", job.expires_at),
+        }
+        new_key: Any = {
+            "TableName": self.table_name,
+            "Item": key_item,
+            # DynamoDB deletes what has expired some time later.
+            "ConditionExpression": "attribute_not_exists(job_id) OR expires_at <= :now",
+            "ExpressionAttributeValues": {":now": attribute("expires_at", now)},
+        }
+
+        def write() -> KeyedJob | None:
+            try:
+                self.client.transact_write_items(TransactItems=[{"Put": new_key}, self._new(job)])
+            except self.client.exceptions.TransactionCanceledException as error:
+                codes = [str(reason.get("Code")) for reason in error.response["CancellationReasons"]]
+                if codes[0] == _CONDITION and (found := self._attributes([key])):
+                    return KeyedJob(job_id=found[0]["keyed_job_id"]["S"], request_hash=found[0]["request_hash"]["S"])
+                raise UnavailableError("the job table is busy", {"codes": codes}) from error
+            return None
+
+        return call_service(write, self.budget)
 
     def read(self, job_ids: Sequence[str]) -> dict[str, Job]:
         """Return those of the jobs that there are, as they are now. Raises GatewayError."""
@@ -80,7 +93,10 @@ class JobTable:
         return found
 
     def claim(self, job_ids: Sequence[str], *, claim: str, now: int, until: int, updated_at: str) -> set[str]:
-        """Take those of the jobs that are free and return them; nobody else can until then. Raises GatewayError."""
+        """Take those of the jobs that are free and return them; nobody else can until then. Raises GatewayError.
+
+        One that had failed is watched from now on again.
+        """
         values: dict[str, str | int] = {
             "job_status": "running",
             "claim": claim,
@@ -89,7 +105,16 @@ class JobTable:
         }
         condition = {":now": attribute("free_at", now)}
         return self._write_those_that_hold(
-            {job_id: self._update(job_id, values, "free_at <= :now", condition) for job_id in job_ids}
+            {
+                job_id: self._update(
+                    job_id,
+                    values,
+                    "free_at <= :now",
+                    condition,
+                    unless_set={"watched": job_id[0], "overdue_at": now + OVERDUE_SECONDS},
+                )
+                for job_id in job_ids
+            }
         )
 
     def end(self, endings: Sequence[Ending], *, claim: str) -> set[str]:
@@ -97,85 +122,109 @@ class JobTable:
         condition = {":claimed": {"S": claim}, ":running": {"S": "running"}}
         held = "claim = :claimed AND job_status = :running"
         return self._write_those_that_hold(
-            {each.job_id: self._update(each.job_id, values_of(each), held, condition) for each in endings}
-        )
-
-    def bury(self, problems: Mapping[str, str], *, now: int, updated_at: str) -> set[str]:
-        """Let jobs fail that nobody works on, and return those that had not failed before. Raises GatewayError."""
-        condition = {":now": attribute("free_at", now), ":failed": {"S": "failed"}}
-        return self._write_those_that_hold(
             {
-                job_id: self._update(
-                    job_id,
-                    {"job_status": "failed", "problem": problem, "updated_at": updated_at},
-                    "free_at <= :now AND job_status <> :failed",
-                    condition,
-                )
-                for job_id, problem in problems.items()
+                each.job_id: self._update(each.job_id, values_of(each), held, condition, final=each.is_final)
+                for each in endings
             }
         )
 
-    def overdue(self, *, now: int) -> list[str]:
-        """Return jobs that an asynchronous endpoint should have been done with, up to a hundred. Raises GatewayError.
+    def bury(self, problems: Mapping[Job, str], *, now: int, updated_at: str) -> set[str]:
+        """Let jobs fail that are still as they were seen, and return them. Raises GatewayError."""
+        return self._write_those_that_hold(
+            {
+                job.job_id: self._update(
+                    job.job_id,
+                    {"job_status": "failed", "problem": problem, "updated_at": updated_at},
+                    "free_at <= :now AND updated_at = :seen",
+                    {":now": attribute("free_at", now), ":seen": {"S": job.updated_at}},
+                    final=True,
+                )
+                for job, problem in problems.items()
+            }
+        )
 
-        By an index that has just the jobs that such an endpoint has.
+    def overdue(self, shard: str, *, now: int) -> list[Job]:
+        """Return jobs of a part of :data:`SHARDS` that are overdue, up to a hundred, as they are. Raises GatewayError.
+
+        By an index that has just the jobs that have not ended. It is a little behind the table.
         """
 
         def query() -> list[str]:
             answer = self.client.query(
                 TableName=self.table_name,
-                IndexName=_AWAITED_INDEX,
-                KeyConditionExpression="awaits = :awaits AND free_at <= :now",
-                ExpressionAttributeValues={":awaits": {"S": ASYNCHRONOUS}, ":now": {"N": str(now)}},
+                IndexName=_WATCHED_INDEX,
+                KeyConditionExpression="watched = :shard AND overdue_at <= :now",
+                ExpressionAttributeValues={":shard": {"S": shard}, ":now": attribute("overdue_at", now)},
                 Limit=_ITEMS_A_CALL,
             )
             return [found["job_id"]["S"] for found in answer["Items"]]
 
-        return call_service(query, self.budget)
+        found = self.read(call_service(query, self.budget))
+        return [job for job in found.values() if job.overdue_at is not None and job.overdue_at <= now]
 
-    def postpone(self, job_ids: Sequence[str], *, now: int, until: int) -> set[str]:
-        """Let overdue jobs be none until then, and return those that still were. Raises GatewayError."""
-        values: dict[str, str | int] = {"free_at": until, "awaits": ASYNCHRONOUS}
-        condition = {":now": attribute("free_at", now), ":awaited": attribute("awaits", ASYNCHRONOUS)}
-        return self._write_those_that_hold(
+    def postpone(self, until: Mapping[str, int], *, now: int) -> None:
+        """Let overdue jobs be none until then, by job; what no longer is one stays as it is. Raises GatewayError."""
+        condition = {":now": attribute("overdue_at", now)}
+        self._write_those_that_hold(
             {
-                job_id: self._update(job_id, values, "awaits = :awaited AND free_at <= :now", condition)
-                for job_id in job_ids
+                job_id: self._update(job_id, {"overdue_at": then}, "overdue_at <= :now", condition)
+                for job_id, then in until.items()
             }
         )
 
     def _read(self, job_ids: Sequence[str]) -> list[Job]:
+        return [job_of(attributes) for attributes in self._attributes(job_ids)]
+
+    def _attributes(self, job_ids: Sequence[str]) -> list[dict[str, Any]]:
         keys: list[Mapping[str, Any]] = [{"job_id": {"S": job_id}} for job_id in job_ids]
         answer = self.client.batch_get_item(RequestItems={self.table_name: {"Keys": keys, "ConsistentRead": True}})
         if unprocessed := answer["UnprocessedKeys"]:
             raise UnavailableError("the job table is busy", {"unprocessed": len(unprocessed)})
-        return [job_of(attributes) for attributes in answer["Responses"][self.table_name]]
+        return answer["Responses"][self.table_name]
+
+    def _new(self, job: Job) -> TransactWriteItemTypeDef:
+        return {
+            "Put": {
+                "TableName": self.table_name,
+                "Item": item(job),
+                "ConditionExpression": "attribute_not_exists(job_id)",
+            }
+        }
 
     def _update(
-        self, job_id: str, values: Mapping[str, str | int], condition: str, condition_values: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        no_longer_awaited = "" if "awaits" in values else " REMOVE awaits"
+        self,
+        job_id: str,
+        values: Mapping[str, str | int],
+        condition: str,
+        condition_values: Mapping[str, Any],
+        *,
+        unless_set: Mapping[str, str | int] | None = None,
+        final: bool = False,
+    ) -> TransactWriteItemTypeDef:
+        defaults = unless_set or {}
+        changes = [f"{name} = :{name}" for name in values]
+        changes += [f"{name} = if_not_exists({name}, :{name})" for name in defaults]
         return {
             "Update": {
                 "TableName": self.table_name,
                 "Key": {"job_id": {"S": job_id}},
-                "UpdateExpression": "SET " + ", ".join(f"{name} = :{name}" for name in values) + no_longer_awaited,
+                "UpdateExpression": f"SET {', '.join(changes)}{' REMOVE watched, overdue_at' if final else ''}",
                 "ConditionExpression": f"attribute_exists(job_id) AND {condition}",
                 "ExpressionAttributeValues": {
-                    **{f":{name}": attribute(name, value) for name, value in values.items()},
+                    **{f":{name}": attribute(name, value) for name, value in {**values, **defaults}.items()},
                     **condition_values,
                 },
             }
         }
 
-    def _write_those_that_hold(self, writes: Mapping[str, dict[str, Any]]) -> set[str]:
+    def _write_those_that_hold(self, writes: Mapping[str, TransactWriteItemTypeDef]) -> set[str]:
         """Make the writes whose conditions hold, as many in one call as there may be, and return them."""
         written: set[str] = set()
         for some in chunks(writes, _ITEMS_A_CALL):
             written |= call_service(partial(self._write, some, writes), self.budget)
         return written
 
-    def _write(self, job_ids: Sequence[str], writes: Mapping[str, Any]) -> set[str]:
+    def _write(self, job_ids: Sequence[str], writes: Mapping[str, TransactWriteItemTypeDef]) -> set[str]:
         pending = list(job_ids)
         while pending:
             try:

@@ -1,4 +1,4 @@
-"""Looks for jobs that nobody else will end, by a schedule: of dead letters, and of an endpoint that keeps silent."""
+"""Looks by a schedule for jobs that nobody else will end: of messages that died or got lost, of silent endpoints."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from text_classification.handlers.job_gateways import job_queue, job_table
 from text_classification.handlers.telemetry import logger, tracer
-from text_classification.logic.job_messages import bury
-from text_classification.logic.large_jobs import remind
+from text_classification.logic.lost_jobs import bury, remind
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -16,22 +15,22 @@ if TYPE_CHECKING:
 _RESERVE_MILLISECONDS = 15_000
 
 tracer.patch(["botocore"])
-_table, _dead_letters = job_table(os.environ), job_queue(os.environ, "DEAD_LETTER_QUEUE_URL")
-_queue = job_queue(os.environ) if "QUEUE_URL" in os.environ else None  # with an asynchronous endpoint
+_table = job_table(os.environ)
+_queue, _dead_letters = job_queue(os.environ), job_queue(os.environ, "DEAD_LETTER_QUEUE_URL")
 
 
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
 def handler(_event: object, context: LambdaContext) -> dict[str, int]:
-    """Return how many jobs have failed by that, and of how many the consumer was reminded."""
+    """Return how many jobs have failed by that, and how many got another message."""
 
     def time_left() -> bool:
         return context.get_remaining_time_in_millis() > _RESERVE_MILLISECONDS
 
-    buried = bury(table=_table, dead_letters=_dead_letters, time_left=time_left)
+    buried = bury(table=_table, queue=_queue, dead_letters=_dead_letters, time_left=time_left)
     if buried:
         logger.warning("jobs failed whose messages died", jobs=len(buried))
-    reminded = remind(table=_table, queue=_queue, time_left=time_left) if _queue else set()
+    reminded = remind(table=_table, queue=_queue, time_left=time_left)
     if reminded:
-        logger.warning("the asynchronous endpoint said nothing of jobs in time", jobs=len(reminded))
+        logger.warning("jobs were overdue", jobs=len(reminded))
     return {"jobs": len(buried), "reminded": len(reminded)}

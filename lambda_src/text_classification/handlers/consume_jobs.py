@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-_RESERVE_SECONDS = 3.0
-"""What is left of an invocation's time for writing results down after a call of the model."""
+_SHARE_OF_KEEPING = 1 / 3
+"""What keeping the results of a call may take, as a share of the call."""
 
 tracer.patch(["botocore"])
 _classifier, _annotators = gateways(os.environ)
@@ -63,6 +63,8 @@ class StaysError(Exception):
 
 
 def _consumer(context: LambdaContext) -> Consumer:
+    call_seconds = float(os.environ["ENDPOINT_TIMEOUT_SECONDS"])
+    keep_seconds = call_seconds * _SHARE_OF_KEEPING
     return Consumer(
         table=_table,
         objects=_objects,
@@ -71,8 +73,11 @@ def _consumer(context: LambdaContext) -> Consumer:
         annotators=_annotators,
         claim=context.aws_request_id,
         remaining_seconds=lambda: context.get_remaining_time_in_millis() / 1000,
-        call_seconds=float(os.environ["ENDPOINT_TIMEOUT_SECONDS"]) + _RESERVE_SECONDS,
+        call_seconds=call_seconds + keep_seconds,
+        keep_seconds=keep_seconds,
         max_payload_bytes=int(os.environ["MAX_PAYLOAD_BYTES"]),
+        max_texts_per_call=int(os.environ["MAX_TEXTS_PER_CALL"]),
+        alone_after=_retries.max_receive_count // 2,
         large_jobs=_large_jobs,
     )
 
@@ -87,6 +92,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
             message_id=record.message_id,
             receipt=record.receipt_handle,
             receive_count=int(record.attributes.approximate_receive_count or 1),
+            sent_at=int(record.attributes.sent_timestamp or 0) / 1000,
             job_id=job_id_of(record.body),
             notification=notification_in(record.body),
         )

@@ -31,7 +31,7 @@ def _operation(event: ProxyEvent) -> Answer:
     """Start the training in the body of a request; the same under the same ``Idempotency-Key`` is one training."""
     request = parse_training_body(json_body(event, '{"dataset": "datasets/reviews/"}'), _rules)
     key = header(event, "Idempotency-Key")
-    training_id = keyed_name("training", caller(event), key) if key else new_name()
+    training_id = new_name() if key is None else keyed_name("training", caller(event), key)
     status = start_once(request.model_dump(), training_id, _executions)
     logger.info("training started", training_id=training_id, trials=len(request.expanded_trials))
     path = event["requestContext"]["path"].rstrip("/")

@@ -22,7 +22,7 @@ def _operation(event: ProxyEvent) -> Answer:
     """Start the transform in the body of a request; the same under the same ``Idempotency-Key`` is one transform."""
     request = parse_transform_body(json_body(event, '{"input": "transform/input/reviews/"}'))
     key = header(event, "Idempotency-Key")
-    transform_id = keyed_name("transform", caller(event), key) if key else new_name()
+    transform_id = new_name() if key is None else keyed_name("transform", caller(event), key)
     status = start_once(request.document, transform_id, _executions)
     logger.info("transform started", transform_id=transform_id)
     path = event["requestContext"]["path"].rstrip("/")

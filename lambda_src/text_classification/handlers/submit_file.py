@@ -44,10 +44,7 @@ _files = DynamoDBPersistenceLayer(
 _config = IdempotencyConfig(expires_after_seconds=24 * 60 * 60)
 
 
-@idempotent_function(  # type: ignore[untyped-decorator]
-    data_keyword_argument="file", persistence_store=_files, config=_config, key_prefix="submit-file"
-)
-def _submit(*, file: dict[str, str]) -> dict[str, Any]:
+def _submitted(file: dict[str, Any]) -> dict[str, Any]:
     report = _submitter.submit(JobFile(**file))
     logger.info("file submitted", report=report.key, jobs=report.jobs, problems=report.problems)
     metrics.add_metric("JobsSubmitted", MetricUnit.Count, report.jobs)
@@ -55,21 +52,29 @@ def _submit(*, file: dict[str, str]) -> dict[str, Any]:
     return asdict(report)
 
 
+@idempotent_function(  # type: ignore[untyped-decorator]
+    data_keyword_argument="file", persistence_store=_files, config=_config, key_prefix="submit-file"
+)
+def _submit(*, file: dict[str, Any]) -> dict[str, Any]:
+    return _submitted(file)
+
+
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | None:
-    """Return what became of the file; nothing while another invocation is at work on it.
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Return what became of the file.
 
     Raises:
         GatewayError: Not all of the file was made jobs. Lambda calls again.
     """
     _config.register_lambda_context(context)
     new = EventBridgeEvent(event).detail["object"]
-    file = {"key": new["key"], "etag": new["etag"], "sequencer": new["sequencer"]}
+    file = {"key": new["key"], "etag": new["etag"], "sequencer": new["sequencer"], "size": new["size"]}
     try:
         report: dict[str, Any] = _submit(file=file)
     except IdempotencyAlreadyInProgressError:
-        logger.info("another invocation is at work on the file")
-        return None
+        # By an invocation that was killed, or is still at it: what is done twice comes to the same.
+        logger.info("another invocation began with the file")
+        report = _submitted(file)
     return report

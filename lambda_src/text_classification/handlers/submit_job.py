@@ -12,7 +12,7 @@ from text_classification.handlers.api import Answer, ProxyEvent, ProxyResponse, 
 from text_classification.handlers.job_gateways import job_objects, job_table
 from text_classification.handlers.telemetry import logger, tracer
 from text_classification.logic.classification import check_annotations, languages_of
-from text_classification.logic.jobs import Submission, keyed_job_id, submit
+from text_classification.logic.jobs import Submission, idempotency_key, submit
 from text_classification.logic.requests import parse_classification
 
 if TYPE_CHECKING:
@@ -35,14 +35,13 @@ def operation(
     """
     request = parse_classification(json_body(event))
     check_annotations(request, languages_of(request), annotated_languages)
-    submission = Submission(request=request, submitted_by="api", retention_seconds=retention_seconds)
-    if key := header(event, "Idempotency-Key"):
-        submission = Submission(
-            request=request,
-            submitted_by="api",
-            retention_seconds=retention_seconds,
-            job_id=keyed_job_id(caller(event), key),
-        )
+    key = header(event, "Idempotency-Key")
+    submission = Submission(
+        request=request,
+        submitted_by="api",
+        retention_seconds=retention_seconds,
+        key=None if key is None else idempotency_key(caller(event), key),
+    )
     job = submit(submission, table=table, objects=objects)
     logger.info("job accepted", job_id=job.job_id, texts=job.texts)
     path = event["requestContext"]["path"].rstrip("/")

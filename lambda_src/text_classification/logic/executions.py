@@ -10,7 +10,7 @@ from typing import Any, Literal
 from text_classification.gateways.executions import Execution, Executions
 from text_classification.logic.errors import ConflictError
 from text_classification.logic.failures import explain
-from text_classification.logic.jobs import derived_job_id, keyed_job_id, timestamp
+from text_classification.logic.jobs import derived_job_id, idempotency_key, timestamp
 
 Status = Literal["running", "succeeded", "failed"]
 
@@ -30,7 +30,7 @@ def keyed_name(kind: str, caller: str, key: str) -> str:
     Raises:
         InvalidRequestError: The key is not one.
     """
-    return derived_job_id(kind, keyed_job_id(caller, key))
+    return derived_job_id(kind, idempotency_key(caller, key))
 
 
 def new_name() -> str:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from textprep import Language
 
 from text_classification.gateways.errors import GatewayError, RejectedError
-from text_classification.gateways.job_items import Job
+from text_classification.gateways.job_items import ASYNCHRONOUS, Job
 from text_classification.gateways.job_objects import JobObjects
 from text_classification.gateways.job_table import JobTable
 from text_classification.gateways.model_endpoint import Classifier, ModelAnswer
@@ -25,7 +25,7 @@ from text_classification.logic.classification import (
 )
 from text_classification.logic.job_outcomes import Again, Done, Outcome, Outcomes, Refused
 from text_classification.logic.job_results import JobResults, ResultKeeper, results_of
-from text_classification.logic.jobs import request_of, timestamp
+from text_classification.logic.jobs import request_of, seconds_of, timestamp
 from text_classification.logic.large_jobs import LargeJobs
 from text_classification.logic.requests import (
     MAX_CHARACTERS_TOGETHER,
@@ -34,9 +34,11 @@ from text_classification.logic.requests import (
     InvalidRequestError,
 )
 
-MAX_TEXTS_A_CALL = 10 * MAX_TEXTS
-MAX_CHARACTERS_A_CALL = 5 * MAX_CHARACTERS_TOGETHER
-"""What jobs are put together to, so that the model answers in time: this project's takes some seconds for it."""
+CHARACTERS_A_TEXT = 1_000
+"""How many characters jobs are put together to, by the texts that a call may have."""
+
+_NO_TIME = "no time was left for it"
+_THREADS = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +73,19 @@ class _Work:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Delivery:
+    """How a job came to be worked on.
+
+    Args:
+        receive_count: How often its message was handed out.
+        sent_at: When that was sent, in seconds since 1970.
+    """
+
+    receive_count: int
+    sent_at: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Consumer:
     """Works on jobs.
 
@@ -83,7 +98,10 @@ class Consumer:
         claim: What tells this invocation from all others.
         remaining_seconds: Tells how long this invocation may still run.
         call_seconds: What must remain of that for a call of the model and for keeping its results.
+        keep_seconds: What of that is for keeping results, or for handing a job over.
         max_payload_bytes: The most that the endpoint takes in one call.
+        max_texts_per_call: How many texts jobs are put together to, so that the model answers in time.
+        alone_after: A job that was handed out more often than that goes in a call of its own.
         large_jobs: Has an endpoint for jobs that are larger than that. None: there is none, and they are refused.
     """
 
@@ -95,26 +113,29 @@ class Consumer:
     claim: str
     remaining_seconds: Callable[[], float]
     call_seconds: float
+    keep_seconds: float
     max_payload_bytes: int
+    max_texts_per_call: int
+    alone_after: int
     large_jobs: LargeJobs | None
 
-    def work_on(self, receive_counts: Mapping[str, int]) -> Outcomes:
+    def work_on(self, deliveries: Mapping[str, Delivery]) -> Outcomes:
         """Return for each job what became of it. What is not done or refused already is not written down.
 
         Args:
-            receive_counts: How often the job was handed out, by job.
+            deliveries: How it came, by job.
 
         Raises:
             GatewayError: The table could not be read or written.
         """
-        jobs = self.table.read(list(receive_counts))
-        outcomes: dict[str, Outcome] = {job_id: Refused(problem="there is no such job") for job_id in receive_counts}
+        jobs = self.table.read(list(deliveries))
+        outcomes: dict[str, Outcome] = {job_id: Refused(problem="there is no such job") for job_id in deliveries}
         open_jobs: dict[str, Job] = {}
         for job_id, job in jobs.items():
-            if job.job_status == "succeeded":
-                outcomes[job_id] = Done()
-            elif job.job_status == "failed" and receive_counts[job_id] > 1:
-                # On its way to the dead letters. Once it is driven back from there it is counted anew.
+            if job.job_status == "succeeded" or (job.claim == ASYNCHRONOUS and job.job_status == "running"):
+                outcomes[job_id] = Done()  # or it will be, without this message
+            elif job.job_status == "failed" and deliveries[job_id].sent_at <= seconds_of(job.updated_at):
+                # On its way to the dead letters. What is driven back from there is a new message.
                 outcomes[job_id] = Refused(problem=job.problem or "it failed before")
             else:
                 open_jobs[job_id] = job
@@ -123,7 +144,15 @@ class Consumer:
         outcomes |= {**taken, **unusable}
         for each in filter(self._is_large, work):
             outcomes |= self._hand_over(each)
-        for group in self._groups(each for each in work if not self._is_large(each)):
+        together = [each for each in work if not self._is_large(each)]
+        alone = {job_id for job_id, each in deliveries.items() if each.receive_count > self.alone_after}
+        groups = list(self._groups(each for each in together if each.job_id not in alone))
+        # First those that a slow one left no time for: it is not among them.
+        single = sorted(
+            (each for each in together if each.job_id in alone),
+            key=lambda each: open_jobs[each.job_id].problem != _NO_TIME,
+        )
+        for group in [*groups, *([each] for each in single)]:
             outcomes |= self._classify(group)
         return outcomes
 
@@ -140,20 +169,23 @@ class Consumer:
         return [jobs[job_id] for job_id in jobs if job_id in claimed], taken
 
     def _load(self, jobs: Sequence[Job]) -> tuple[list[_Work], Outcomes]:
-        work: list[_Work] = []
-        outcomes: dict[str, Outcome] = {}
-        for job in jobs:
-            try:
-                request = request_of(job, self.objects)
-                languages = languages_of(request)
-                check_annotations(request, languages, self.annotators)
-            except InvalidRequestError as error:
-                outcomes[job.job_id] = Refused(problem=str(error))
-            except GatewayError as error:
-                outcomes[job.job_id] = Again(problem=f"the request could not be read: {error}")
-            else:
-                work.append(_Work(job_id=job.job_id, request=request, languages=languages))
-        return work, outcomes
+        with ThreadPoolExecutor(_THREADS) as threads:
+            loaded = dict(zip((job.job_id for job in jobs), threads.map(self._loaded, jobs), strict=True))
+        work = [each for each in loaded.values() if isinstance(each, _Work)]
+        return work, {job_id: each for job_id, each in loaded.items() if not isinstance(each, _Work)}
+
+    def _loaded(self, job: Job) -> _Work | Outcome:
+        if self.remaining_seconds() < self.keep_seconds:
+            return Again(problem=_NO_TIME)
+        try:
+            request = request_of(job, self.objects)
+            languages = languages_of(request)
+            check_annotations(request, languages, self.annotators)
+        except InvalidRequestError as error:
+            return Refused(problem=str(error))
+        except GatewayError as error:
+            return Again(problem=f"the request could not be read: {error}")
+        return _Work(job_id=job.job_id, request=request, languages=languages)
 
     def _groups(self, work: Iterable[_Work]) -> Iterator[list[_Work]]:
         """Yield jobs that fit into one call together; mostly that is all of them."""
@@ -170,7 +202,9 @@ class Consumer:
 
     def _is_one_call(self, size: _Size) -> bool:
         return size.within(
-            payload_bytes=self.max_payload_bytes, texts=MAX_TEXTS_A_CALL, characters=MAX_CHARACTERS_A_CALL
+            payload_bytes=self.max_payload_bytes,
+            texts=self.max_texts_per_call,
+            characters=self.max_texts_per_call * CHARACTERS_A_TEXT,
         )
 
     def _is_large(self, work: _Work) -> bool:
@@ -182,7 +216,7 @@ class Consumer:
     def _classify(self, group: Sequence[_Work]) -> Outcomes:
         """Label jobs in one call. When the model refuses their texts, halve them until it is seen whose they are."""
         if self.remaining_seconds() < self.call_seconds:
-            return {each.job_id: Again(problem="no time was left for it") for each in group}
+            return {each.job_id: Again(problem=_NO_TIME) for each in group}
         with ThreadPoolExecutor() as threads:
             annotations = [self._annotate(each, threads) for each in group]
             try:
@@ -199,6 +233,8 @@ class Consumer:
 
     def _hand_over(self, work: _Work) -> Outcomes:
         """Let the asynchronous endpoint have a large job."""
+        if self.remaining_seconds() < self.keep_seconds:
+            return {work.job_id: Again(problem=_NO_TIME)}
         if self.large_jobs is not None:
             return {work.job_id: self.large_jobs.hand_over(work.job_id, work.request.texts, claim=self.claim)}
         size = work.size
@@ -214,10 +250,9 @@ class Consumer:
 
     def _keep(self, results: Sequence[JobResults], texts: Mapping[str, Sequence[str]]) -> Outcomes:
         try:
-            kept = self.keeper.keep(results, texts, claim=self.claim)
+            return self.keeper.keep(results, texts, claim=self.claim)
         except GatewayError as error:
             return {each.job_id: Again(problem=f"the results could not be kept: {error}") for each in results}
-        return {each.job_id: Done() if each.job_id in kept else Again(problem=None) for each in results}
 
 
 def _results(

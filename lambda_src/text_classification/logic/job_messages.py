@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,13 +12,13 @@ from text_classification.gateways.asynchronous_endpoint import Notification
 from text_classification.gateways.job_items import Ending
 from text_classification.gateways.job_queue import JobQueue
 from text_classification.gateways.job_table import JobTable
-from text_classification.logic.job_batch import Consumer
+from text_classification.logic.job_batch import Consumer, Delivery
 from text_classification.logic.job_outcomes import Again, Done, Outcome, Outcomes, Refused
 from text_classification.logic.jobs import timestamp
 
 MAX_PROBLEM = 500
-_LONGEST_PAUSE_SECONDS = 900
-_HIDDEN_SECONDS = 20
+LONGEST_PAUSE_SECONDS = 900
+"""The longest pause between two tries."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +29,7 @@ class Message:
         message_id: Its id.
         receipt: What it is shown again by.
         receive_count: How often it was handed out.
+        sent_at: When it was sent, in seconds since 1970.
         job_id: The job that it names. None: it names none.
         notification: What an asynchronous endpoint says of a job. None: it is not about that.
     """
@@ -37,6 +37,7 @@ class Message:
     message_id: str
     receipt: str
     receive_count: int
+    sent_at: float
     job_id: str | None
     notification: Notification | None = None
 
@@ -55,7 +56,7 @@ class Retries:
 
     def pause(self, receive_count: int) -> int:
         """Return the seconds until the next try, from half of the longest pause to all of it."""
-        longest: int = min(_LONGEST_PAUSE_SECONDS, self.first_pause_seconds * 2 ** (receive_count - 1))
+        longest: int = min(LONGEST_PAUSE_SECONDS, self.first_pause_seconds * 2 ** (receive_count - 1))
         return round(longest * random.uniform(0.5, 1))  # noqa: S311 (jitter, not a secret)
 
 
@@ -68,12 +69,18 @@ def consume(messages: Sequence[Message], *, consumer: Consumer, queue: JobQueue,
     Raises:
         GatewayError: Table or queue could not be reached; all messages stay.
     """
-    receive_counts: dict[str, int] = defaultdict(int)
+    of_jobs: dict[str, list[Message]] = defaultdict(list)
     for message in messages:
         if message.job_id:
-            receive_counts[message.job_id] = max(receive_counts[message.job_id], message.receive_count)
-    outcomes = consumer.work_on(receive_counts) if receive_counts else {}
-    _write_down(outcomes, receive_counts, consumer.table, consumer.claim, retries)
+            of_jobs[message.job_id].append(message)
+    deliveries = {
+        job_id: Delivery(
+            receive_count=max(each.receive_count for each in some), sent_at=max(each.sent_at for each in some)
+        )
+        for job_id, some in of_jobs.items()
+    }
+    outcomes = consumer.work_on(deliveries) if deliveries else {}
+    _write_down(outcomes, deliveries, consumer.table, consumer.claim, retries)
     staying = {
         message: outcome
         for message in messages
@@ -97,13 +104,13 @@ def _pause(outcome: Outcome, receive_count: int, retries: Retries) -> int:
         case Again(seconds=None):
             return retries.pause(receive_count)
         case Again(seconds=int(seconds)):
-            return seconds
+            return min(seconds, LONGEST_PAUSE_SECONDS)
         case _:
             return 0
 
 
 def _write_down(
-    outcomes: Outcomes, receive_counts: Mapping[str, int], table: JobTable, claim: str, retries: Retries
+    outcomes: Outcomes, deliveries: Mapping[str, Delivery], table: JobTable, claim: str, retries: Retries
 ) -> None:
     """Give back the jobs that are not done, with the reason; those that were tried for the last time have failed."""
     now = timestamp(datetime.now(UTC))
@@ -115,29 +122,7 @@ def _write_down(
             problem=outcome.problem[:MAX_PROBLEM],
         )
         for job_id, outcome in outcomes.items()
-        for last in [receive_counts[job_id] >= retries.max_receive_count]
+        for last in [deliveries[job_id].receive_count >= retries.max_receive_count]
         if not isinstance(outcome, Done) and outcome.problem
     ]
     table.end(endings, claim=claim)
-
-
-def bury(*, table: JobTable, dead_letters: JobQueue, time_left: Callable[[], bool]) -> set[str]:
-    """Let the jobs of dead letters fail that nobody could do it for, and return them. The messages stay.
-
-    A consumer that was killed, timed out or ran out of memory in a job's last try has not said so.
-
-    Raises:
-        GatewayError: Table or queue could not be reached.
-    """
-    buried: set[str] = set()
-    while time_left() and (seen := dead_letters.peek(hidden_seconds=_HIDDEN_SECONDS)):
-        jobs = table.read([job_id for job_id in dict.fromkeys(seen) if job_id])
-        problems = {
-            job_id: "the function that worked on it ended without an answer in the last of its tries: it was killed, "
-            "timed out or lacked memory" + (f"; the try before: {job.problem}" if job.problem else "")
-            for job_id, job in jobs.items()
-            if job.job_status in ("queued", "running")
-        }
-        if problems:
-            buried |= table.bury(problems, now=int(time.time()), updated_at=timestamp(datetime.now(UTC)))
-    return buried

@@ -10,11 +10,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from text_classification.gateways.errors import RejectedError
 from text_classification.gateways.job_items import Ending
 from text_classification.gateways.job_objects import JobObjects
 from text_classification.gateways.job_table import JobTable
 from text_classification.gateways.result_database import ClassificationRow, ResultStore
 from text_classification.logic.classification import ClassifiedText
+from text_classification.logic.job_outcomes import Again, Done, Outcome, Outcomes
 from text_classification.logic.jobs import RESULTS_PREFIX, timestamp
 
 _THREADS = 10
@@ -78,8 +80,8 @@ class ResultKeeper:
     objects: JobObjects
     database: ResultStore | None
 
-    def keep(self, results: Sequence[JobResults], texts: Mapping[str, Sequence[str]], *, claim: str) -> set[str]:
-        """Keep the results of jobs and return those that the claim still held for.
+    def keep(self, results: Sequence[JobResults], texts: Mapping[str, Sequence[str]], *, claim: str) -> Outcomes:
+        """Keep the results of jobs and return what became of each.
 
         Args:
             results: Of each job.
@@ -90,11 +92,10 @@ class ResultKeeper:
             GatewayError: Not all is kept, and may be kept again.
         """
         with ThreadPoolExecutor(_THREADS) as threads:
-            kept = list(threads.map(self._write, results))
-        if self.database is not None:
-            self.database.save([row for each in kept for row in each.rows(texts[each.job_id])])
+            written = list(threads.map(self._write, results))
+        refused = self._save({each.job_id: list(each.rows(texts[each.job_id])) for each in written})
         now = timestamp(datetime.now(UTC))
-        return self.table.end(
+        ended = self.table.end(
             [
                 Ending(
                     job_id=each.job_id,
@@ -103,10 +104,28 @@ class ResultKeeper:
                     result_key=each.key,
                     model_version=each.model_version,
                 )
-                for each in kept
+                for each in written
+                if each.job_id not in refused
             ],
             claim=claim,
         )
+        lost: Outcomes = {each.job_id: Again(problem=None) for each in results}  # somebody else has it now
+        return {**lost, **{job_id: Done() for job_id in ended}, **refused}
+
+    def _save(self, rows: Mapping[str, Sequence[ClassificationRow]]) -> Outcomes:
+        """Save the rows of jobs. When the database refuses them, each job's by themselves: it may refuse just one's."""
+        if self.database is None:
+            return {}
+        try:
+            self.database.save([row for each in rows.values() for row in each])
+        except RejectedError as error:
+            if len(rows) == 1:
+                return dict.fromkeys(rows, Again(problem=error.cause))
+            refused: dict[str, Outcome] = {}
+            for job_id, each in rows.items():
+                refused |= self._save({job_id: each})
+            return refused
+        return {}
 
     def _write(self, results: JobResults) -> JobResults:
         body = results.model_dump_json().encode()

@@ -6,11 +6,13 @@ import hashlib
 import json
 import re
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from text_classification.gateways.job_items import Job
+from text_classification.gateways.errors import UnavailableError
+from text_classification.gateways.job_items import OVERDUE_SECONDS, Job
 from text_classification.gateways.job_objects import JobObjects
 from text_classification.gateways.job_table import JobTable
 from text_classification.logic.errors import ConflictError, NotFoundError
@@ -41,25 +43,27 @@ class Submission:
         request: What is asked for.
         submitted_by: ``api`` or ``s3``.
         retention_seconds: How long the job is remembered.
-        job_id: Of a request that may be sent more than once, always the same. When omitted: a new one.
+        key: Of a request that may be sent more than once, always the same. None: it is sent once.
+        job_id: Of a line of a file, which may be read more than once, always the same. When omitted: a new one.
         now: When it was sent.
     """
 
     request: ClassificationRequest
     submitted_by: str
     retention_seconds: int
+    key: str | None = None
     job_id: str = field(default_factory=lambda: secrets.token_hex(16))
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
-    def job(self, objects: JobObjects) -> Job:
-        """Return the job, after a request that is too large for the table was put into S3. Raises GatewayError."""
+    def job(self, write: Callable[[str, bytes], object]) -> Job:
+        """Return the job. A request that is too large for the table is handed to ``write``, with its key in S3."""
         body = self.request.model_dump_json().encode()
         request_hash = hashlib.sha256(body).hexdigest()
         key = None
         if len(body) > MAX_INLINE_BYTES:
             # Named by what it holds: writing it twice changes nothing, and another request never overwrites it.
             key = f"{REQUESTS_PREFIX}{request_hash}.json"
-            objects.write(key, body)
+            write(key, body)
         return Job(
             job_id=self.job_id,
             job_status="queued",
@@ -71,6 +75,8 @@ class Submission:
             created_at=timestamp(self.now),
             updated_at=timestamp(self.now),
             expires_at=int(self.now.timestamp()) + self.retention_seconds,
+            watched=self.job_id[0],
+            overdue_at=int(self.now.timestamp()) + OVERDUE_SECONDS,
         )
 
 
@@ -78,18 +84,24 @@ def submit(submission: Submission, *, table: JobTable, objects: JobObjects) -> J
     """Accept a job, once: writing its item is all that it takes, for the table's stream queues it.
 
     Returns:
-        The job; the one that there is already, if the same was accepted before.
+        The job; the one that there is already, if the same was accepted before under that key.
 
     Raises:
-        ConflictError: There is one of that id with another request.
+        ConflictError: There is one under that key with another request.
         GatewayError: It is not accepted.
     """
-    job = submission.job(objects)
-    existing = table.create(job)
-    if existing is None:
+    job = submission.job(objects.write)
+    if submission.key is None:
+        table.create_all([job])
         return job
-    if existing.request_hash != job.request_hash:
+    known = table.create_under_key(job, submission.key, now=int(submission.now.timestamp()))
+    if known is None:
+        return job
+    if known.request_hash != job.request_hash:
         raise ConflictError("the Idempotency-Key was used for another body before: send a new key with a new body")
+    existing = table.read([known.job_id]).get(known.job_id)
+    if existing is None:
+        raise UnavailableError("the job of this key is just being forgotten, and the key with it", {})
     return existing
 
 
@@ -103,8 +115,8 @@ def request_of(job: Job, objects: JobObjects) -> ClassificationRequest:
     return parse_large_job(job.request.encode() if job.request else objects.read(str(job.request_key)))
 
 
-def keyed_job_id(caller: str, key: str) -> str:
-    """Return the id of the job that a caller names by a key of its own.
+def idempotency_key(caller: str, key: str) -> str:
+    """Return what tells a key from all others, those of other callers included. No job has it for its id.
 
     Raises:
         InvalidRequestError: The key is not one.
@@ -114,7 +126,7 @@ def keyed_job_id(caller: str, key: str) -> str:
             [f"Idempotency-Key has {len(key)} characters: must be 1 to 255 visible ASCII characters"],
             kinds=["idempotency_key"],
         )
-    return derived_job_id("key", caller, key)
+    return f"key#{derived_job_id(caller, key)}"
 
 
 def derived_job_id(*names: str) -> str:
@@ -156,3 +168,8 @@ def look_at(job_id: str, *, table: JobTable, objects: JobObjects) -> dict[str, A
 def timestamp(moment: datetime) -> str:
     """Return a moment in ISO 8601, in UTC, to the millisecond."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def seconds_of(moment: str) -> float:
+    """Return a moment that :func:`timestamp` wrote, in seconds since 1970."""
+    return datetime.fromisoformat(moment).timestamp()

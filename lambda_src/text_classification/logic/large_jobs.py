@@ -7,28 +7,21 @@ a reminder in the same queue lets the consumer see what the endpoint left in S3.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from text_classification.gateways.asynchronous_endpoint import (
-    AsynchronousEndpoint,
-    Locations,
-    Notification,
-    reminder_of,
-)
+from text_classification.gateways.asynchronous_endpoint import AsynchronousEndpoint, Locations, Notification
 from text_classification.gateways.errors import GatewayError, RejectedError
 from text_classification.gateways.job_items import ASYNCHRONOUS, Ending, Job
 from text_classification.gateways.job_objects import JobObjects
-from text_classification.gateways.job_queue import JobQueue
 from text_classification.gateways.job_table import JobTable
 from text_classification.logic.classification import classified_texts, languages_of
 from text_classification.logic.job_outcomes import Again, Done, Outcome, Refused
 from text_classification.logic.job_results import ResultKeeper, results_of
 from text_classification.logic.jobs import request_of, timestamp
 
-_REMINDED_AGAIN_SECONDS = 15 * 60
 _SILENCE = "the asynchronous endpoint said nothing of it in time, and left neither an answer nor an error in S3"
 
 
@@ -54,6 +47,7 @@ class LargeJobs:
 
     def hand_over(self, job_id: str, texts: Sequence[str], *, claim: str) -> Outcome:
         """Let the endpoint have a job that was claimed; it is running until the endpoint says something."""
+        free_at = int(time.time()) + self.timeout_seconds
         try:
             locations = self.endpoint.hand_over(job_id, texts)
             ending = Ending(
@@ -61,8 +55,8 @@ class LargeJobs:
                 job_status="running",
                 updated_at=timestamp(datetime.now(UTC)),
                 claim=ASYNCHRONOUS,
-                free_at=int(time.time()) + self.timeout_seconds,
-                awaits=ASYNCHRONOUS,
+                free_at=free_at,
+                overdue_at=free_at,
                 output_url=locations.output_url,
                 failure_url=locations.failure_url,
             )
@@ -100,10 +94,9 @@ class LargeJobs:
                 return self._fail(job_id, error.cause)
             texts = classified_texts(answer.results, languages_of(request), {})
             results = results_of(job_id, answer.model_version, texts)
-            self.keeper.keep([results], {job_id: request.texts}, claim=ASYNCHRONOUS)
+            return self.keeper.keep([results], {job_id: request.texts}, claim=ASYNCHRONOUS)[job_id]
         except GatewayError as error:
             return Again(problem=str(error))
-        return Done()
 
     def _left_by_endpoint(self, job: Job) -> Notification | None:
         locations = Locations(output_url=str(job.output_url), failure_url=job.failure_url)
@@ -115,20 +108,3 @@ class LargeJobs:
         )
         self.table.end([ending], claim=ASYNCHRONOUS)
         return Refused(problem=problem)
-
-
-def remind(*, table: JobTable, queue: JobQueue, time_left: Callable[[], bool]) -> set[str]:
-    """Queue a reminder for each job that its endpoint should have been done with, and return them.
-
-    Raises:
-        GatewayError: Table or queue could not be reached; what was not queued is overdue again in a quarter of an hour.
-    """
-    reminded: set[str] = set()
-    now = int(time.time())
-    while time_left() and (overdue := table.overdue(now=now)):
-        postponed = table.postpone(overdue, now=now, until=now + _REMINDED_AGAIN_SECONDS)
-        queue.send_bodies([reminder_of(job_id) for job_id in sorted(postponed)])
-        reminded |= postponed
-        if not postponed:
-            break  # the index is a little behind the table
-    return reminded

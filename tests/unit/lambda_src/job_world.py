@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
 from text_classification.gateways.calls import TimeBudget
-from text_classification.gateways.errors import GatewayError, RejectedError
-from text_classification.gateways.job_items import Job
+from text_classification.gateways.errors import GatewayError, RejectedError, TimedOutError
+from text_classification.gateways.job_items import Job, attribute
 from text_classification.gateways.job_objects import JobObjects
 from text_classification.gateways.job_queue import JobQueue
 from text_classification.gateways.job_table import JobTable
@@ -40,6 +42,8 @@ class Model:
         self.calls.append(list(texts))
         if self.failure:
             raise self.failure
+        if "deadly" in texts:
+            raise TimedOutError("no answer in time", {})
         if "poison" in texts:
             raise RejectedError("the model refused the texts", {}, cause="it is poison")
         results = [ModelResult(label=text, score=1.0, scores={text: 1.0}) for text in texts]
@@ -51,11 +55,14 @@ class Rows:
     """Keeps rows as a database does."""
 
     failure: GatewayError | None = None
+    refused: str | None = None
     kept: dict[tuple[str, int], ClassificationRow] = field(default_factory=dict)
 
     def save(self, rows: Sequence[ClassificationRow]) -> None:
         if self.failure:
             raise self.failure
+        if self.refused in {row.text for row in rows}:
+            raise RejectedError("the database refused the statement", {}, cause="the database refused the row")
         for row in rows:
             self.kept.setdefault((row.job_id, row.text_index), row)
 
@@ -69,19 +76,32 @@ class World:
     rows: Rows
     consumer: Consumer
 
-    def accept(self, *texts: str, job_id: str | None = None) -> str:
-        submission = Submission(request=LargeRequest(texts=list(texts)), submitted_by="api", retention_seconds=3600)
-        if job_id:
-            submission = replace(submission, job_id=job_id)
+    def accept(self, *texts: str, key: str | None = None, now: datetime | None = None) -> str:
+        """Accept a job that is remembered for an hour."""
+        submission = Submission(
+            request=LargeRequest(texts=list(texts)),
+            submitted_by="api",
+            retention_seconds=3600,
+            key=key,
+            now=now or datetime.now(UTC),
+        )
         return submit(submission, table=self.table, objects=self.objects).job_id
 
     def job(self, job_id: str) -> Job:
         return self.table.read([job_id])[job_id]
 
-    def consume(self, *job_ids: str | None, receive_count: int = 1, **changes: Any) -> set[str]:
-        """Return the positions of the messages that stay."""
+    def consume(
+        self, *job_ids: str | None, receive_count: int = 1, sent_at: float | None = None, **changes: Any
+    ) -> set[str]:
+        """Return the positions of the messages that stay; they were sent just now."""
         messages = [
-            Message(message_id=str(index), receipt=self._receipt(), receive_count=receive_count, job_id=job_id)
+            Message(
+                message_id=str(index),
+                receipt=self._receipt(),
+                receive_count=receive_count,
+                sent_at=time.time() if sent_at is None else sent_at,
+                job_id=job_id,
+            )
             for index, job_id in enumerate(job_ids)
         ]
         consumer = replace(self.consumer, **changes)
@@ -91,6 +111,15 @@ class World:
         self.queue.send(["any"])
         (message,) = self.queue.client.receive_message(QueueUrl=self.queue.queue_url)["Messages"]
         return message["ReceiptHandle"]
+
+    def let_time_pass(self, job_id: str, **times: str | int) -> None:
+        """Let a job be as one that was written longer ago."""
+        self.table.client.update_item(
+            TableName="jobs",
+            Key={"job_id": {"S": job_id}},
+            UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in times),
+            ExpressionAttributeValues={f":{name}": attribute(name, value) for name, value in times.items()},
+        )
 
     def results(self, job_id: str) -> list[str]:
         return [result["label"] for result in look_at(job_id, table=self.table, objects=self.objects)["results"]]
@@ -108,15 +137,15 @@ def job_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
             KeySchema=[{"AttributeName": "job_id", "KeyType": "HASH"}],
             AttributeDefinitions=[
                 {"AttributeName": "job_id", "AttributeType": "S"},
-                {"AttributeName": "awaits", "AttributeType": "S"},
-                {"AttributeName": "free_at", "AttributeType": "N"},
+                {"AttributeName": "watched", "AttributeType": "S"},
+                {"AttributeName": "overdue_at", "AttributeType": "N"},
             ],
             GlobalSecondaryIndexes=[
                 {
-                    "IndexName": "awaited",
+                    "IndexName": "watched",
                     "KeySchema": [
-                        {"AttributeName": "awaits", "KeyType": "HASH"},
-                        {"AttributeName": "free_at", "KeyType": "RANGE"},
+                        {"AttributeName": "watched", "KeyType": "HASH"},
+                        {"AttributeName": "overdue_at", "KeyType": "RANGE"},
                     ],
                     "Projection": {"ProjectionType": "KEYS_ONLY"},
                 }
@@ -137,7 +166,10 @@ def job_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
             claim="one",
             remaining_seconds=lambda: 60.0,
             call_seconds=10,
+            keep_seconds=3,
             max_payload_bytes=1_000,
+            max_texts_per_call=1_000,
+            alone_after=RETRIES.max_receive_count // 2,
             large_jobs=None,
         )
         yield World(table, objects, JobQueue(client=sqs, queue_url=url, budget=BUDGET), model, rows, consumer)

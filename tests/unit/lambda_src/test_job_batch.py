@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from text_classification.gateways.errors import UnavailableError
+from text_classification.gateways.job_items import OVERDUE_SECONDS
 from text_classification.logic.errors import ConflictError
-from text_classification.logic.job_messages import Retries, bury
+from text_classification.logic.job_messages import Message, Retries, consume
+from text_classification.logic.jobs import timestamp
+from text_classification.logic.lost_jobs import bury, remind
 
-from tests.unit.lambda_src.job_world import World, job_world
+from tests.unit.lambda_src.job_world import RETRIES, World, job_world
+
+if TYPE_CHECKING:
+    from text_classification.gateways.job_queue import JobQueue
 
 
 @pytest.fixture
@@ -48,6 +58,11 @@ def test_a_job_that_fits_into_no_call_is_refused(world: World) -> None:
 
 
 def test_jobs_go_in_one_call_while_a_model_can_answer_it_in_time(world: World) -> None:
+    fewer = [world.accept(*["a"] * 100) for _ in range(3)]
+    assert world.consume(*fewer, max_payload_bytes=10**7, max_texts_per_call=200) == set()
+    assert [len(call) for call in world.model.calls] == [200, 100]
+
+    world.model.calls.clear()
     many = [world.accept(*["a"] * 100) for _ in range(11)]
     assert world.consume(*many, max_payload_bytes=10**7) == set()
     assert [len(call) for call in world.model.calls] == [1_000, 100]
@@ -73,11 +88,38 @@ def test_a_refused_job_is_not_tried_again_until_it_was_driven_back(world: World)
     world.consume(job_id)
     calls = len(world.model.calls)
 
-    assert world.consume(job_id, receive_count=2) == {"0"}
+    sent_before = time.time() - 60
+    for receive_count in (1, 2):  # the message that failed, or another one of the same job
+        assert world.consume(job_id, receive_count=receive_count, sent_at=sent_before) == {"0"}
     assert len(world.model.calls) == calls
+    assert world.job(job_id).job_status == "failed"
 
-    world.consume(job_id, receive_count=1)
-    assert len(world.model.calls) == calls + 1
+    for receive_count in (1, 2):  # its first receive may be lost
+        world.let_time_pass(job_id, updated_at="2020-01-01T00:00:00.000Z")
+        world.consume(job_id, receive_count=receive_count)
+    assert len(world.model.calls) == calls + 2
+
+
+def test_what_breaks_a_call_takes_no_others_with_it_in_the_second_half_of_its_tries(world: World) -> None:
+    jobs = [world.accept("good"), world.accept("deadly"), world.accept("fine")]
+
+    assert world.consume(*jobs) == {"0", "1", "2"}
+    assert world.model.calls == [["good", "deadly", "fine"]]
+
+    assert world.consume(*jobs, receive_count=2) == {"1"}
+    assert [world.job(job_id).job_status for job_id in jobs] == ["succeeded", "queued", "succeeded"]
+
+
+def test_those_that_a_slow_job_left_no_time_for_go_before_it_the_next_time(world: World) -> None:
+    slow, good = world.accept("deadly"), world.accept("good")
+    remaining = iter([60.0, 60.0, 60.0, 60.0, 0.0])
+    assert world.consume(slow, good, receive_count=2, remaining_seconds=remaining.__next__) == {"0", "1"}
+    assert world.job(good).problem == "no time was left for it"
+    world.model.calls.clear()
+
+    assert world.consume(slow, good, receive_count=2) == {"0"}
+
+    assert world.model.calls == [["good"], ["deadly"]]
 
 
 def test_a_failure_that_may_pass_leaves_the_job_queued_with_its_reason_until_the_last_try(world: World) -> None:
@@ -161,27 +203,156 @@ def test_pauses_double_up_to_a_quarter_of_an_hour_and_are_shortened_at_random() 
         assert longest / 2 <= min(pauses) < max(pauses) <= longest
 
 
+def buried(world: World) -> set[str]:
+    """Look at the dead letters, which are in the same queue here."""
+    return bury(table=world.table, queue=world.queue, dead_letters=world.queue, time_left=lambda: True)
+
+
+def ago(seconds: int) -> str:
+    return timestamp(datetime.now(UTC) - timedelta(seconds=seconds))
+
+
 def test_jobs_of_dead_letters_that_nobody_spoke_for_have_failed_and_the_messages_stay(world: World) -> None:
     silent, spoken = world.accept("a"), world.accept("poison")
-    world.table.claim([silent], claim="dead", now=0, until=1, updated_at="now")
+    world.table.claim([silent], claim="dead", now=0, until=1, updated_at=ago(60))
     world.consume(spoken)
     world.queue.send([silent, spoken])
 
-    assert bury(table=world.table, dead_letters=world.queue, time_left=iter([True, False]).__next__) == {silent}
+    assert buried(world) == {silent}
 
     assert "ended without an answer" in str(world.job(silent).problem)
+    assert (world.job(silent).watched, world.job(silent).overdue_at) == (None, None)
     assert world.job(spoken).problem == "it is poison"
     attributes = world.queue.client.get_queue_attributes(QueueUrl=world.queue.queue_url, AttributeNames=["All"])
     assert int(attributes["Attributes"]["ApproximateNumberOfMessagesNotVisible"]) >= 2
 
 
-def test_a_job_is_accepted_once_under_an_id_and_another_request_is_a_conflict(world: World) -> None:
-    first = world.accept("a", job_id="0" * 32)
+@pytest.mark.parametrize(("status", "seconds"), [("running", 30), ("queued", 930)])
+def test_a_job_of_a_dead_letter_has_not_failed_while_another_message_may_still_come_back(
+    world: World, status: str, seconds: int
+) -> None:
+    job_id = world.accept("a")  # the queue hides a message for 30 seconds; pauses have 900 at most
+    world.queue.send([job_id])
 
-    assert world.accept("a", job_id="0" * 32) == first
+    world.let_time_pass(job_id, job_status=status, updated_at=ago(seconds - 5))
+    assert buried(world) == set()
+    world.queue.send([job_id])  # the first one is hidden for some seconds
+    world.let_time_pass(job_id, updated_at=ago(seconds + 5))
+    assert buried(world) == {job_id}
+
+
+def test_each_dead_letter_is_looked_at_once_in_a_call(world: World) -> None:
+    job_ids = [world.accept(str(number)) for number in range(25)]
+    world.queue.send(job_ids)
+    looks = []
+
+    def peek(*, hidden_seconds: int) -> dict[str, str | None]:
+        looks.append(hidden_seconds)
+        found = world.queue.client.receive_message(
+            QueueUrl=world.queue.queue_url, MaxNumberOfMessages=10, VisibilityTimeout=0
+        )
+        return {each["MessageId"]: json.loads(each["Body"])["job_id"] for each in found["Messages"]}
+
+    queue = cast("JobQueue", SimpleNamespace(peek=peek, visibility_seconds=world.queue.visibility_seconds))
+    assert bury(table=world.table, queue=queue, dead_letters=queue, time_left=lambda: len(looks) < 50) == set()
+
+    assert len(looks) < 50
+
+
+def test_a_job_whose_message_got_lost_gets_another_one(world: World) -> None:
+    lost, running, ended = world.accept("lost"), world.accept("running"), world.accept("ended")
+    world.table.claim([running], claim="dead", now=0, until=1, updated_at="now")
+    assert world.consume(ended) == set()
+    assert remind(table=world.table, queue=world.queue, time_left=lambda: True) == set()
+
+    for job_id in (lost, running):
+        world.let_time_pass(job_id, overdue_at=1)
+    drain(world)
+    assert remind(table=world.table, queue=world.queue, time_left=lambda: True) == {lost, running}
+    assert set(drain(world)) == {lost, running}
+    assert remind(table=world.table, queue=world.queue, time_left=lambda: True) == set()
+
+    assert world.consume(lost, running) == set()
+    assert (world.results(lost), world.results(running)) == (["lost"], ["running"])
+
+
+def test_a_job_that_was_driven_back_is_watched_again(world: World) -> None:
+    job_id = world.accept("poison")
+    world.consume(job_id)
+    assert world.job(job_id).watched is None
+
+    world.table.claim([job_id], claim="dead", now=0, until=1, updated_at="now")
+
+    assert world.job(job_id).watched == job_id[0]
+    assert world.job(job_id).overdue_at == OVERDUE_SECONDS
+
+
+def drain(world: World) -> list[str]:
+    """Take all messages out of the queue and return the jobs that they name."""
+    sqs, url, found = world.queue.client, world.queue.queue_url, []
+    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+        for message in messages:
+            found.append(json.loads(message["Body"])["job_id"])
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return found
+
+
+def test_a_pause_is_never_longer_than_a_quarter_of_an_hour(world: World) -> None:
+    job_id = world.accept("a")
+    world.table.claim([job_id], claim="another", now=0, until=2**40, updated_at="now")
+    pauses: list[int] = []
+    queue = cast("JobQueue", SimpleNamespace(delay=lambda seconds: pauses.extend(seconds.values())))
+    message = Message(message_id="0", receipt="0", receive_count=1, sent_at=0, job_id=job_id)
+
+    assert consume([message], consumer=world.consumer, queue=queue, retries=RETRIES) == {"0"}
+
+    assert pauses == [900]
+
+
+def test_a_row_that_the_database_refuses_holds_no_others_back(world: World) -> None:
+    world.rows.refused = "bad"
+    good, bad = world.accept("good"), world.accept("bad")
+
+    assert world.consume(good, bad) == {"1"}
+
+    assert [row.text for row in world.rows.kept.values()] == ["good"]
+    assert world.job(good).job_status == "succeeded"
+    assert (world.job(bad).job_status, world.job(bad).problem) == ("queued", "the database refused the row")
+
+
+def test_an_item_of_a_newer_version_is_read_as_far_as_it_is_known(world: World) -> None:
+    job_id = world.accept("a")
+    world.let_time_pass(job_id, priority="high")
+
+    assert world.consume(job_id) == set()
+
+
+def test_a_job_is_accepted_once_under_a_key_and_another_request_is_a_conflict(world: World) -> None:
+    first = world.accept("a", key="key#1")
+
+    assert world.accept("a", key="key#1") == first
+    assert world.accept("a", key="key#2") != first
     with pytest.raises(ConflictError):
-        world.accept("b", job_id="0" * 32)
+        world.accept("b", key="key#1")
     assert json.loads(str(world.job(first).request))["texts"] == ["a"]
+
+
+@pytest.mark.parametrize("forgotten", [True, False], ids=["deleted", "not yet deleted"])
+def test_a_key_that_is_used_again_when_its_job_is_forgotten_names_a_new_job(world: World, *, forgotten: bool) -> None:
+    long_ago = datetime.now(UTC) - timedelta(hours=2)
+    first = world.accept("a", key="key#1", now=long_ago)
+    assert world.consume(first) == set()
+    if forgotten:
+        for job_id in (first, "key#1"):
+            world.table.client.delete_item(TableName="jobs", Key={"job_id": {"S": job_id}})
+
+    second = world.accept("b", "c", key="key#1")
+
+    assert second != first
+    assert world.accept("b", "c", key="key#1") == second
+    assert world.consume(second) == set()
+    assert world.results(second) == ["b", "c"]
+    assert sorted(row.text for (job_id, _), row in world.rows.kept.items() if job_id == second) == ["b", "c"]
 
 
 def test_a_large_request_is_in_s3_and_found_again(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +14,8 @@ from text_classification.gateways.asynchronous_endpoint import AsynchronousEndpo
 from text_classification.gateways.errors import UnavailableError
 from text_classification.gateways.job_items import Job
 from text_classification.logic.job_messages import Message, consume
-from text_classification.logic.large_jobs import LargeJobs, remind
+from text_classification.logic.large_jobs import LargeJobs
+from text_classification.logic.lost_jobs import bury, remind
 
 from tests.unit.lambda_src.job_world import BUDGET, RETRIES, World, job_world
 
@@ -58,12 +60,7 @@ class LargeWorld:
         self.jobs.objects.write("large/1.out", body.encode())
 
     def let_time_pass(self, job_id: str) -> None:
-        self.jobs.table.client.update_item(
-            TableName="jobs",
-            Key={"job_id": {"S": job_id}},
-            UpdateExpression="SET free_at = :then",
-            ExpressionAttributeValues={":then": {"N": "1"}},
-        )
+        self.jobs.let_time_pass(job_id, free_at=1, overdue_at=1)
 
     def remind(self) -> set[str]:
         return remind(table=self.jobs.table, queue=self.jobs.queue, time_left=lambda: True)
@@ -76,6 +73,7 @@ class LargeWorld:
             message_id="0",
             receipt=found["ReceiptHandle"],
             receive_count=receive_count,
+            sent_at=time.time(),
             job_id=None,
             notification=notification_in(found["Body"]),
         )
@@ -143,7 +141,7 @@ def test_nobody_is_reminded_of_a_job_that_still_has_time_or_has_ended(world: Lar
     world.answer()
     assert world.consume()
 
-    world.let_time_pass(job_id)
+    assert (world.job(job_id).watched, world.job(job_id).overdue_at) == (None, None)
     assert world.remind() == set()
 
 
@@ -220,3 +218,33 @@ def test_a_result_that_cannot_be_kept_is_tried_again_and_fails_with_the_last_try
     assert not world.consume(receive_count=RETRIES.max_receive_count)
 
     assert (world.job(job_id).job_status, world.job(job_id).problem) == ("failed", "the database is out of order")
+
+
+def test_another_message_of_a_job_that_the_endpoint_has_is_not_waited_for(world: LargeWorld) -> None:
+    job_id = world.hand_over()
+    world.let_time_pass(job_id)
+
+    assert world.jobs.consume(job_id) == set()
+
+    assert len(world.endpoint.calls) == 1
+
+
+def test_a_dead_letter_of_a_job_that_the_endpoint_has_says_nothing_of_it(world: LargeWorld) -> None:
+    job_id = world.hand_over()
+    world.let_time_pass(job_id)
+    world.jobs.let_time_pass(job_id, updated_at="2020-01-01T00:00:00.000Z")
+    world.jobs.queue.send([job_id])
+
+    assert (
+        bury(table=world.jobs.table, queue=world.jobs.queue, dead_letters=world.jobs.queue, time_left=lambda: True)
+        == set()
+    )
+
+
+def test_large_jobs_are_not_handed_over_when_no_time_is_left(world: LargeWorld) -> None:
+    job_id = world.accept()
+
+    assert world.jobs.consume(job_id, remaining_seconds=lambda: 2.0) == {"0"}
+
+    assert not world.endpoint.calls
+    assert world.job(job_id).job_status == "queued"
