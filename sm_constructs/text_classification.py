@@ -52,8 +52,8 @@ class TextClassification(Construct):
         model_data: The model's archive.
         framework: The container that serves it. When omitted: AWS's scikit-learn image, or what a model package says.
         stage: What differs between stages. When omitted: :data:`~sm_constructs.DEV`.
-        vpc: The VPC that functions and model containers run in, in its private subnets; from there they reach
-            Lambda, SageMaker, S3, ECR and CloudWatch Logs through its endpoints or a NAT gateway. A serverless
+        vpc: The VPC that functions and model containers run in, in its private subnets; ``docs/vpc.md`` lists the VPC
+            endpoints that functions need there, and containers reach S3, ECR and CloudWatch Logs. A serverless
             endpoint runs in none and refuses it. When omitted: the networks of AWS's services.
         encryption_key: The KMS key for artifacts, endpoint volumes, function environments, logs and alarm
             notifications. When omitted: one that is rotated yearly, where the stage says so, else keys that AWS

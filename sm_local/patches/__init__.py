@@ -79,6 +79,7 @@ def apply(
     rds.check_who_may_read_the_secret()
     rds.type_texts_as_the_data_api_does()
     rds.fail_sql_as_the_data_api_does()
+    eventbridge.call_functions_until_they_succeed()
     iam.authorize_batches_as_their_single_calls()
     sqs.send_no_message_into_a_list_about_to_be_replaced()
     sqs.add_message_moves(MessageMoves().handlers)

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from sm_client import Job, batches
 from sm_local.datasets import LabelledText
 from sm_local.demo import Outcome, as_jobs
 from tests.jobs.load import POISON, consumers, mapping
+from tests.jobs.measure import drain
 from tests.jobs.stack import JobsStack, deploy_jobs
 from tests.local_aws import LocalAws
 from tests.permissions import role_of_function, without
@@ -254,11 +256,14 @@ def test_a_job_that_kills_its_consumer_in_each_try_has_failed_and_says_why(jobs:
             QueueUrl=jobs.outputs["QueueUrl"], Attributes={"VisibilityTimeout": "32"}
         )
 
-    # A schedule calls it each minute, too.
+    # A schedule calls it each minute, too. It takes the job for lost once no message of it can come back any more.
     def buried() -> str | None:
         boto3.client("lambda").invoke(FunctionName=jobs.outputs["BuryFunctionName"])
         return jobs.client.job(job_id).error
 
+    bury = jobs.outputs["BuryFunctionName"]
+    with without(role_of_function(bury), "sqs:GetQueueAttributes"):
+        eventually(lambda: boto3.client("lambda").invoke(FunctionName=bury).get("FunctionError"), seconds=30)
     assert "ended without an answer" in eventually(buried, seconds=90)
     assert eventually(lambda: job_id in dead(jobs)), "the dead letter is gone"
 
@@ -280,17 +285,64 @@ def test_lines_of_a_file_become_jobs_once_and_bad_lines_are_reported(jobs: JobsS
     assert labels(jobs, first["job_id"]) == ["spam", "good"]
     assert len(labels(jobs, second["job_id"])) == 1
 
-    # The same event twice, as EventBridge may send it, and once more after its report was forgotten.
-    new = {"key": "jobs/incoming/today/reviews.jsonl", "etag": etag.strip('"'), "sequencer": "0042"}
+    # The same event twice, as EventBridge may send it; then as if a function had been killed that was at work on it;
+    # and once more after its report was forgotten.
+    new = {"key": "jobs/incoming/today/reviews.jsonl", "etag": etag.strip('"'), "sequencer": "0042", "size": len(body)}
     reports = [_submit(jobs, new) for _ in range(2)]
     table = boto3.resource("dynamodb").Table(jobs.outputs["JobTableName"])
     items = table.scan()["Items"]
-    for item in items:
-        if str(item["job_id"]).startswith("submit-file"):
-            table.delete_item(Key={"job_id": item["job_id"]})
+    handled = [item for item in items if str(item["job_id"]).startswith("submit-file")]
+    for item in handled:
+        later = int(time.time() + 900)
+        table.put_item(Item={**item, "file_status": "INPROGRESS", "file_in_progress_until": later * 1000})
+    s3.delete_object(Bucket=bucket, Key="jobs/submitted/today/reviews.jsonl")
     reports.append(_submit(jobs, new))
-    assert reports == [{"key": "jobs/submitted/today/reviews.jsonl", "jobs": 2, "problems": 2}] * 3
+    assert s3.list_objects_v2(Bucket=bucket, Prefix="jobs/submitted/today/")["KeyCount"] == 1
+    for item in handled:
+        table.delete_item(Key={"job_id": item["job_id"]})
+    reports.append(_submit(jobs, new))
+    assert reports == [{"key": "jobs/submitted/today/reviews.jsonl", "jobs": 2, "problems": 2}] * 4
     assert table.scan(Select="COUNT")["Count"] <= len(items)
+
+
+def test_a_file_that_cannot_be_made_jobs_is_told_of_in_the_queue_of_failed_files(jobs: JobsStack) -> None:
+    function = jobs.outputs["SubmitFunctionName"]
+    with without(role_of_function(function), "dynamodb:PutItem"):
+        boto3.client("s3").put_object(
+            Bucket=jobs.outputs["BucketName"], Key="jobs/incoming/refused.jsonl", Body=b'{"texts": ["fine"]}\n'
+        )
+        (event,) = eventually(lambda: taken(jobs.outputs["FailedFilesUrl"]), seconds=60)
+
+    assert event["requestPayload"]["detail"]["object"]["key"] == "jobs/incoming/refused.jsonl"
+
+
+def test_a_job_whose_message_got_lost_gets_another_one(jobs: JobsStack) -> None:
+    mapping(jobs, Enabled=False)
+    job_id = accepted(jobs, "lost and found")
+    eventually(lambda: job_id in [each["job_id"] for each in taken(jobs.outputs["QueueUrl"])])
+    mapping(jobs, Enabled=True)
+    boto3.resource("dynamodb").Table(jobs.outputs["JobTableName"]).update_item(
+        Key={"job_id": job_id}, UpdateExpression="SET overdue_at = :then", ExpressionAttributeValues={":then": 1}
+    )
+
+    boto3.client("lambda").invoke(FunctionName=jobs.outputs["BuryFunctionName"])  # or the schedule does
+
+    assert labels(jobs, job_id) == ["good"]
+
+
+def test_a_key_that_is_used_again_when_its_job_is_forgotten_names_a_new_job(jobs: JobsStack) -> None:
+    first = accepted(jobs, "one", key="order-19")
+    ended(jobs, first)
+    table = boto3.resource("dynamodb").Table(jobs.outputs["JobTableName"])
+    for item in table.scan()["Items"]:  # as if a month had passed, and DynamoDB had not deleted them yet
+        if first in (item["job_id"], item.get("keyed_job_id")):
+            table.put_item(Item={**item, "expires_at": int(time.time()) - 1})
+
+    second = accepted(jobs, "two", "three", key="order-19")
+
+    assert second != first
+    assert labels(jobs, second) == ["good", "good"]
+    assert accepted(jobs, "two", "three", key="order-19") == second
 
 
 def report_of(jobs: JobsStack, name: str, lines: list[Any]) -> list[dict[str, Any]]:
@@ -373,7 +425,7 @@ def test_large_jobs_whose_notifications_never_come_end_by_what_is_in_s3(jobs: Jo
         job_ids = submitted_as_file(jobs, "silent.jsonl", [{"texts": [*texts, text]} for text in ("a", POISON, "lost")])
         good, bad, lost = job_ids
         eventually(lambda: _answers(jobs) == before + 3, seconds=60)
-        eventually(lambda: all("awaits" in table.get_item(Key={"job_id": job_id})["Item"] for job_id in job_ids))
+        eventually(lambda: all("output_url" in table.get_item(Key={"job_id": job_id})["Item"] for job_id in job_ids))
         assert {jobs.client.job(job_id).status for job_id in job_ids} == {"running"}
         boto3.client("s3").delete_object(
             Bucket=jobs.outputs["BucketName"],
@@ -381,7 +433,9 @@ def test_large_jobs_whose_notifications_never_come_end_by_what_is_in_s3(jobs: Jo
         )
         for job_id in job_ids:  # as if they had waited for long
             table.update_item(
-                Key={"job_id": job_id}, UpdateExpression="SET free_at = :then", ExpressionAttributeValues={":then": 1}
+                Key={"job_id": job_id},
+                UpdateExpression="SET free_at = :then, overdue_at = :then",
+                ExpressionAttributeValues={":then": 1},
             )
 
         boto3.client("lambda").invoke(FunctionName=jobs.outputs["BuryFunctionName"])  # or the schedule does
@@ -434,3 +488,11 @@ def test_the_demo_finds_the_labels_of_jobs_to_be_those_of_calls(jobs: JobsStack)
     ]
 
     assert as_jobs(jobs.client, outcomes) == "2 jobs: 150 of 150 labels are those of the calls above."
+
+
+def test_a_call_for_ten_messages_does_at_least_five_times_as_much_as_one_for_each(jobs: JobsStack) -> None:
+    jobs.faults(seconds=0.8)  # a call takes that, whatever it is asked
+    one = drain(jobs, 30, batch_size=1, consumers=1)
+    ten = drain(jobs, 30, batch_size=10, consumers=1)
+
+    assert ten >= 5 * one, (one, ten)

@@ -87,9 +87,10 @@ def test_a_file_that_failed_can_only_be_tried_again_with_the_permission_to_forge
         eventually(lambda: denied(name, "dynamodb:DeleteItem"), seconds=60)
 
 
-def test_dead_letters_are_looked_at_with_the_permission_to_receive_them() -> None:
+@pytest.mark.parametrize("action", ["sqs:ReceiveMessage", "dynamodb:Query"])
+def test_lost_jobs_are_looked_for_with_each_permission(action: str) -> None:
     name = function_of("QueueBuryJobs")
-    with without(role_of_function(name), "sqs:ReceiveMessage"):
+    with without(role_of_function(name), action):
         answer = boto3.client("lambda").invoke(FunctionName=name, Payload=b"{}")
 
     assert answer.get("FunctionError")

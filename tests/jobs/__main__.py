@@ -34,10 +34,13 @@ def measure(stack: JobsStack, jobs: int) -> None:
     """Compare batches and concurrencies with a model that takes 200 ms a call, whatever it is asked."""
     stack.faults(seconds=0.2)
     print("| messages a batch | consumers | jobs a second |\n|---|---|---|")
+    rates = {}
     for batch_size, consumers in ((1, 1), (10, 1), (10, 2), (10, 4)):
-        rate = drain(stack, jobs, batch_size=batch_size, consumers=consumers)
+        rate = rates[batch_size, consumers] = drain(stack, jobs, batch_size=batch_size, consumers=consumers)
         print(f"| {batch_size} | {consumers} | {rate:.1f} |", flush=True)
     stack.faults()
+    ratio = rates[10, 1] / rates[1, 1]
+    assert ratio >= 5, f"a batch of ten does only {ratio:.1f} times as much as one message"
 
 
 def main() -> None:

@@ -169,6 +169,7 @@ def build(app: cdk.App) -> None:
         "QueueUrl": queue.queue.queue_url,
         "DeadLetterQueueUrl": queue.dead_letter_queue.queue_url,
         "DeadLetterQueueArn": queue.dead_letter_queue.queue_arn,
+        "FailedFilesUrl": queue.failed_files_queue.queue_url,
         "HeardUrl": heard.queue_url,
         "FailuresUrl": failures.queue_url,
         "SeenUrl": seen.queue_url,

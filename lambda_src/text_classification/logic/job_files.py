@@ -22,7 +22,11 @@ SUBMITTED_PREFIX = "jobs/submitted/"
 MAX_LINES = 100_000
 MAX_BYTES = 1024**3
 MAX_LINE_BYTES = 32 * 1024**2
-"""The largest files and lines that a function of 512 MB is through with in its time, a third of 15 minutes."""
+"""The largest files and lines. A core reads 11 MB a second of long lines in Chinese, and 42 of short ones in English.
+
+Lambda gives 512 MB of memory 0.29 of a core: it takes six minutes for such a file, and 232 MB for such a line.
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+"""
 
 _JOBS_AT_ONCE = 100
 _THREADS = 16

@@ -12,6 +12,7 @@ from ministack.core import iam_actions, lambda_runtime
 from ministack.services import (
     apigateway_v1,
     cloudwatch,
+    eventbridge,
     iam,
     lambda_svc,
     rds,
@@ -53,6 +54,7 @@ def _restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (rds_data, "handle_request"),
         (app, "_enforce_rds_data"),
         (lambda_svc, "_execute_function_with_config_scope"),
+        (eventbridge, "_dispatch_to_lambda"),
         (stepfunctions, "_fail_execution"),
         (stepfunctions, "_invoke_resource"),
         (stepfunctions, "_invoke_resource_with_timeout"),

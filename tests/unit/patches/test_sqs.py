@@ -64,6 +64,8 @@ def test_dead_letters_are_driven_back_where_they_died() -> None:
     name, dead = _queues()
     _die(name, "a", "b")
     assert (_bodies(name), _bodies(dead)) == ([], ["a", "b"])
+    for message in sqs._queue_by_arn(_arn(dead))["messages"]:
+        message["sys"]["SentTimestamp"] = "1000"
     assert "StartMessageMoveTask" not in sqs._HANDLERS
 
     patches.sqs.add_message_moves(MessageMoves().handlers)
@@ -72,7 +74,9 @@ def test_dead_letters_are_driven_back_where_they_died() -> None:
     (task,) = _finished(dead)
     assert (_bodies(name), _bodies(dead)) == (["a", "b"], [])
     assert (task["Status"], task["ApproximateNumberOfMessagesMoved"]) == ("COMPLETED", 2)
-    assert [message["receive_count"] for message in sqs._queue_by_arn(_arn(name))["messages"]] == [0, 0]
+    moved = sqs._queue_by_arn(_arn(name))["messages"]
+    assert [message["receive_count"] for message in moved] == [0, 0]
+    assert all(int(message["sys"]["SentTimestamp"]) > 1000 for message in moved), "they are new messages"
 
 
 def _finished(dead: str) -> list[dict[str, Any]]:
