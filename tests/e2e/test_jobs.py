@@ -137,6 +137,14 @@ def test_a_bad_job_is_refused_with_a_problem(jobs: JobsStack, body: Any, status:
     assert words in answer.json["detail"]
 
 
+@pytest.mark.parametrize("key", ["", "a b", "k" * 256])
+def test_a_bad_idempotency_key_is_refused_with_a_problem(jobs: JobsStack, key: str) -> None:
+    answer = jobs.post({"texts": ["a"]}, Idempotency_Key=key)
+
+    assert (answer.status, answer.headers["Content-Type"]) == (400, "application/problem+json")
+    assert "must be 1 to 255 visible ASCII characters" in answer.json["detail"]
+
+
 @pytest.mark.parametrize("job_id", ["0" * 32, "no-such-job"])
 def test_a_job_that_there_is_not_is_not_found(jobs: JobsStack, job_id: str) -> None:
     answer = jobs.get(job_id)
