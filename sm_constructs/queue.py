@@ -97,8 +97,8 @@ class ClassificationQueue(Construct):
         log_retention: How long logs are kept. When omitted: one month.
         removal_policy: What happens to table and logs when the stack is deleted. When omitted: they are kept, and
             the table is protected from deletion.
-        vpc: The VPC that the functions run in, in its private subnets; ``docs/vpc.md`` lists the VPC endpoints that they
-            need there. When omitted: Lambda's own network.
+        vpc: The VPC that the functions run in, in its private subnets; ``docs/vpc.md`` lists the VPC endpoints that
+            they need there. When omitted: Lambda's own network.
         encryption_key: The KMS key for table, queues, topic, environment variables and logs. When omitted: keys that
             AWS manages.
         lambda_platform: Python version and architecture of the functions. When omitted: Python 3.13 on arm64.

@@ -9,7 +9,8 @@ from aws_cdk import aws_logs as logs
 
 from sm_constructs._validation import Problems
 from sm_constructs.api import api_stage_problems
-from sm_constructs.endpoint import RealTime, Serverless
+from sm_constructs.endpoint import Canary, RealTime, Serverless
+from sm_constructs.endpoint.guardrails import Deployment
 from sm_constructs.errors import InvalidPropsError
 from sm_constructs.monitoring import ApiThresholds, EndpointThresholds, QueueThresholds
 
@@ -21,6 +22,9 @@ class StageConfig:
     Args:
         name: The stage's name, also the first part of the API's paths.
         variant: How the endpoint serves the model.
+        deployment: How the endpoint moves to another model or configuration, in deployments and promotions, watched by
+            its alarms beside those that are named here: when one goes off, it goes back. It has a name then. None: at
+            once, as a serverless one always does.
         customer_managed_key: Whether data, logs and notifications are encrypted with a KMS key of the stack's own,
             unless one is handed in.
         removal_policy: What happens to data, logs and the key when the stack is deleted.
@@ -44,6 +48,7 @@ class StageConfig:
 
     name: str
     variant: RealTime | Serverless
+    deployment: Deployment | None
     customer_managed_key: bool
     removal_policy: RemovalPolicy
     termination_protection: bool
@@ -102,6 +107,7 @@ class StageConfig:
 DEV = StageConfig(
     name="dev",
     variant=Serverless(),
+    deployment=None,
     customer_managed_key=False,
     removal_policy=RemovalPolicy.DESTROY,
     termination_protection=False,
@@ -121,6 +127,8 @@ DEV = StageConfig(
 PROD = StageConfig(
     name="prod",
     variant=RealTime(instance_type="ml.m5.large", instance_count=2),
+    # Its alarms take three minutes of five.
+    deployment=Canary(bake_time=Duration.minutes(10)),
     customer_managed_key=True,
     removal_policy=RemovalPolicy.RETAIN,
     termination_protection=True,
@@ -134,4 +142,4 @@ PROD = StageConfig(
     endpoint_thresholds=EndpointThresholds(server_error_rate=0.01, model_latency=Duration.seconds(1)),
     queue_thresholds=QueueThresholds(),
 )
-"""Two instances in two availability zones, a key of its own, and nothing is deleted with the stack."""
+"""Two instances in two availability zones, guarded deployments, a key of its own, and nothing is deleted with it."""

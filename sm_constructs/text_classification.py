@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict, assert_never
 
 from aws_cdk import CfnOutput, Duration, Environment, RemovalPolicy, Stack
@@ -11,6 +12,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from sm_constructs._names import unique_name
 from sm_constructs._validation import Problems
 from sm_constructs.api import ClassificationApi
 from sm_constructs.batch_transform import BatchTransform
@@ -112,9 +114,7 @@ class TextClassification(Construct):
         model_problems = list(Container(data=model_data, framework=framework).problems(self))
         problems.extend(model_problems)
         if list(problems) and not model_problems:  # to say with the rest what does not go together
-            problems.extend(
-                _together(stage.variant, Model(self, "Model", data=model_data, framework=framework, vpc=vpc))
-            )
+            problems.extend(_together(stage, Model(self, "Model", data=model_data, framework=framework, vpc=vpc)))
         problems.raise_for(self)
 
         self.encryption_key: kms.IKey | None = encryption_key or self._own_key(stage)
@@ -144,16 +144,11 @@ class TextClassification(Construct):
             )
             model_data = promoted_model.data
         self.model = Model(self, "Model", data=model_data, framework=framework, vpc=vpc)
-        problems.extend(_together(stage.variant, self.model))
+        problems.extend(_together(stage, self.model))
         problems.raise_for(self)
 
-        self.endpoint = Endpoint(
-            self,
-            "Endpoint",
-            model=self.model,
-            variant=stage.variant,
-            encryption_key=_volume_key(stage.variant, self.encryption_key),
-        )
+        self.monitoring = Monitoring(self, "Monitoring", encryption_key=self.encryption_key)
+        self.endpoint = self._endpoint(stage)
         self.preprocessor = TextPreprocessor(
             self,
             "Preprocessor",
@@ -206,7 +201,31 @@ class TextClassification(Construct):
             throttling_burst_limit=stage.throttling_burst_limit,
             **functions,
         )
-        self.monitoring = self._monitoring(stage)
+        self._monitor(stage)
+
+    def _endpoint(self, stage: StageConfig) -> Endpoint:
+        """Define the endpoint and its alarms, which guard how it moves where the stage says so."""
+        name, deployment = None, stage.deployment
+        if deployment:
+            # The alarms know it by its name: they and what they stop would wait for each other otherwise.
+            name = unique_name(self, 63)
+            watched = Endpoint.from_endpoint_name(
+                self, "WatchedEndpoint", name, variant_names=[stage.variant.variant_name]
+            )
+            alarms = self.monitoring.monitor_endpoint(watched, thresholds=stage.endpoint_thresholds).alarms
+            deployment = replace(deployment, alarms=[*deployment.alarms, *alarms.values()])
+        endpoint = Endpoint(
+            self,
+            "Endpoint",
+            model=self.model,
+            variant=stage.variant,
+            deployment=deployment,
+            encryption_key=_volume_key(stage.variant, self.encryption_key),
+            endpoint_name=name,
+        )
+        if not deployment:
+            self.monitoring.monitor_endpoint(endpoint, thresholds=stage.endpoint_thresholds)
+        return endpoint
 
     def _own_key(self, stage: StageConfig) -> kms.Key | None:
         if not stage.customer_managed_key:
@@ -234,15 +253,14 @@ class TextClassification(Construct):
             lambda_platform=platform,
         )
 
-    def _monitoring(self, stage: StageConfig) -> Monitoring:
-        monitoring = Monitoring(self, "Monitoring", encryption_key=self.encryption_key)
+    def _monitor(self, stage: StageConfig) -> None:
+        monitoring = self.monitoring
         monitoring.monitor_api(self.api.rest_api, thresholds=stage.api_thresholds)
         monitoring.monitor_function(self.api.classify_function, name="Classify")
         for language, function in self.preprocessor.functions.items():
             monitoring.monitor_function(function, name=f"Annotate{language.capitalize()}")
         for name, function in self.dataset_annotation.functions.items():
             monitoring.monitor_function(function, name=f"Dataset{name}")
-        monitoring.monitor_endpoint(self.endpoint, thresholds=stage.endpoint_thresholds)
         monitoring.monitor_queue(self.queue, thresholds=stage.queue_thresholds)
         for name, function in {
             "SubmitJob": self.api.job_functions["submit"],
@@ -258,7 +276,6 @@ class TextClassification(Construct):
                 monitoring.monitor_function(function, name=f"Training{name.capitalize()}")
             monitoring.monitor_state_machine(self.training.state_machine, name="Training")
             monitoring.monitor_state_machine(self.training.promotion.state_machine, name="Promotion")
-        return monitoring
 
 
 class TextClassificationStack(Stack):
@@ -367,10 +384,17 @@ class TextClassificationStack(Stack):
             CfnOutput(self, output, value=value)
 
 
-def _together(variant: RealTime | Serverless, model: Model) -> Iterator[str]:
-    """Yield what SageMaker would refuse of this variant for this model, though each is right by itself."""
-    plan = Plan(variants=[variant], shadow=None, model=model, data_capture=None, deployment=None, encryption_key=None)
-    by_itself = variant.problems()
+def _together(stage: StageConfig, model: Model) -> Iterator[str]:
+    """Yield what SageMaker would refuse of the stage's endpoint for this model, though each is right by itself."""
+    plan = Plan(
+        variants=[stage.variant],
+        shadow=None,
+        model=model,
+        data_capture=None,
+        deployment=stage.deployment,
+        encryption_key=None,
+    )
+    by_itself = stage.variant.problems()
     yield from (problem for problem in plan.problems() if problem not in by_itself)
 
 

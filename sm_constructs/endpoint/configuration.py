@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from aws_cdk import Duration
+from aws_cdk import Duration, Token
 from aws_cdk import aws_sagemaker as sagemaker
 
 from sm_constructs.endpoint.capture import DataCapture
@@ -42,14 +42,16 @@ ENDPOINT_PROPERTIES = (
 
 
 def pascal_case(value: object) -> object:
-    """Return properties as requests and templates name them.
+    """Return properties as requests name them; references are tokens again, which JSON text has in another way.
 
     >>> pascal_case({"alarms": [{"alarmName": "Failing"}]})
     {'Alarms': [{'AlarmName': 'Failing'}]}
     """
     if isinstance(value, list):
         return [pascal_case(each) for each in value]
-    if isinstance(value, dict) and not any(name.startswith("Fn::") or name == "Ref" for name in value):
+    if isinstance(value, dict):
+        if any(name.startswith("Fn::") or name == "Ref" for name in value):
+            return Token.as_any(value)
         return {f"{name[0].upper()}{name[1:]}": pascal_case(each) for name, each in value.items()}
     return value
 

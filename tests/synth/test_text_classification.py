@@ -152,6 +152,40 @@ def test_prod_encrypts_everything_that_takes_a_key_with_one_that_is_rotated(
     }
 
 
+def test_where_the_stage_says_so_the_endpoint_moves_guarded_by_its_alarms(app: cdk.App, model_data: ModelData) -> None:
+    stack = TextClassificationStack(app, "Stack", model_data=model_data, stage=PROD)
+
+    endpoint, alarms = (
+        only(stack, "AWS::SageMaker::Endpoint"),
+        stack.text_classification.monitoring.segments["Endpoint"],
+    )
+    deployment = endpoint["DeploymentConfig"]
+    routing = deployment["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]
+    assert (routing["Type"], routing["WaitIntervalInSeconds"]) == ("CANARY", 600)
+    names = [stack.resolve(alarm.alarm_name) for alarm in alarms.alarms.values()]
+    assert [each["AlarmName"] for each in deployment["AutoRollbackConfiguration"]["Alarms"]] == names
+    watched = {
+        dimension["Value"]
+        for each in all_of(stack, "AWS::CloudWatch::Alarm")
+        for dimension in each["Properties"]["Dimensions"]
+        if dimension["Name"] == "EndpointName"
+    }
+    assert watched == {endpoint["EndpointName"]}
+
+
+def test_a_stage_without_guardrails_has_an_endpoint_without_a_name(app: cdk.App, model_data: ModelData) -> None:
+    stack = TextClassificationStack(app, "Stack", model_data=model_data)
+
+    endpoint = only(stack, "AWS::SageMaker::Endpoint")
+    assert {"EndpointName", "DeploymentConfig"} & endpoint.keys() == set()
+
+
+def test_guardrails_that_the_variant_cannot_have_are_refused(app: cdk.App, model_data: ModelData) -> None:
+    stage = replace(DEV, deployment=PROD.deployment)
+    with pytest.raises(InvalidPropsError, match="deployment is Canary with Serverless"):
+        TextClassificationStack(app, "Stack", model_data=model_data, stage=stage)
+
+
 def test_the_keys_policy_allows_each_service_what_it_needs_and_no_more(app: cdk.App, model_data: ModelData) -> None:
     stack = TextClassificationStack(app, "Stack", model_data=model_data, stage=PROD)
 
@@ -161,9 +195,9 @@ def test_the_keys_policy_allows_each_service_what_it_needs_and_no_more(app: cdk.
     assert root["Principal"]["AWS"]["Fn::Join"][1][-1] == ":root"
     assert [(each["Action"], *each["Condition"]) for each in services] == [
         (logs_actions, "ArnLike"),  # of functions and state machines
+        (["kms:Decrypt", "kms:GenerateDataKey*"], "StringEquals"),  # of alarms
         (logs_actions, "ArnLike"),  # of the database
         (logs_actions, "ArnLike"),  # of the API
-        (["kms:Decrypt", "kms:GenerateDataKey*"], "StringEquals"),
     ]
 
 
@@ -238,13 +272,13 @@ def test_every_part_is_watched(app: cdk.App, model_data: ModelData) -> None:
     stack = TextClassificationStack(app, "Stack", model_data=model_data)
 
     assert list(stack.text_classification.monitoring.segments) == [
+        "Endpoint",
         "Api",
         "Classify",
         "AnnotateEn",
         "AnnotateZh",
         "DatasetPlan",
         "DatasetAnnotatePart",
-        "Endpoint",
         "Jobs",
         "SubmitJob",
         "ReadJob",

@@ -9,6 +9,7 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
 from aws_cdk import aws_kms as kms
@@ -309,6 +310,20 @@ def test_a_promotion_moves_as_a_deployment_would(stack: cdk.Stack) -> None:
     }
     assert request["RetainAllVariantProperties"] is True
     assert "ExcludeRetainedVariantProperties" not in request
+
+
+def test_the_alarms_of_the_endpoint_watch_its_promotions_too(stack: cdk.Stack) -> None:
+    metric = cloudwatch.Metric(namespace="Reviews", metric_name="Refused")
+    alarm = cloudwatch.Alarm(stack, "Refused", metric=metric, threshold=1, evaluation_periods=1)
+    trained(stack, deployment=Canary(canary_size=CapacitySize.percent(50), alarms=[alarm]))
+
+    environments = [each["Properties"]["Environment"]["Variables"] for each in all_of(stack, "AWS::Lambda::Function")]
+    (request,) = [each["UPDATE_ENDPOINT"] for each in environments if "UPDATE_ENDPOINT" in each]
+    name = "Stack-Refused"
+    told = "".join(part if isinstance(part, str) else name for part in request["Fn::Join"][1])
+    rollback = json.loads(told)["DeploymentConfig"]["AutoRollbackConfiguration"]
+    assert rollback == {"Alarms": [{"AlarmName": name}]}
+    assert stack.resolve(alarm.alarm_name) in request["Fn::Join"][1]
 
 
 def test_a_serverless_endpoint_has_nothing_to_retain(stack: cdk.Stack) -> None:

@@ -6,6 +6,7 @@ Further context: ``instance_type`` of the endpoint and ``owner``, a tag, so that
 from __future__ import annotations
 
 import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
 
 from sm_constructs import (
     ArtifactStore,
@@ -39,12 +40,22 @@ def build(app: cdk.App) -> None:
         lambda_platform=platform,
     )
     model = Model(stack, "Model", data=promoted_model.data, framework=Framework.scikit_learn())
+    watched = Endpoint.from_endpoint_name(stack, "Watched", "trainings")
+    alarm = cloudwatch.Alarm(
+        stack,
+        "ModelFails",
+        metric=watched.metric_invocation_5xx_errors(statistic="Average"),
+        threshold=0.5,
+        evaluation_periods=1,
+        treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+    )
     endpoint = Endpoint(
         stack,
         "Endpoint",
         model=model,
         variant=RealTime(instance_type=context("instance_type") or "ml.m5.large", instance_count=1),
-        deployment=AllAtOnce(bake_time=cdk.Duration.seconds(0)),
+        deployment=AllAtOnce(bake_time=cdk.Duration.seconds(0), alarms=[alarm]),
+        endpoint_name="trainings",
     )
     training = TrainingWorkflow(
         stack,
@@ -61,6 +72,7 @@ def build(app: cdk.App) -> None:
         stack, "Api", endpoint=endpoint, training=training, removal_policy=destroy, lambda_platform=platform
     )
     for output, value in {
+        "AlarmName": alarm.alarm_name,
         "ApiUrl": api.api_url,
         "ArtifactBucketName": artifacts.bucket.bucket_name,
         "EndpointName": endpoint.endpoint_name,
