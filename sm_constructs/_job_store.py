@@ -160,9 +160,10 @@ def read_queue(
         "sqs:DeleteMessage",
         "sqs:GetQueueAttributes",
         "sqs:ChangeMessageVisibility",
+        "sqs:SendMessage",  # of jobs that there was no time for
     )
     if queue.encryption_master_key:
-        grant = grant.combine(queue.encryption_master_key.grant_decrypt(function))
+        grant = grant.combine(queue.encryption_master_key.grant_encrypt_decrypt(function))
     mapping = lambda_.EventSourceMapping(
         function,
         "Messages",

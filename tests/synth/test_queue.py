@@ -191,6 +191,7 @@ def test_each_function_is_allowed_its_part_alone(stack: cdk.Stack) -> None:
         "sqs:DeleteMessage",
         "sqs:GetQueueAttributes",
         "sqs:ReceiveMessage",
+        "sqs:SendMessage",
     }
     stream = {
         "dynamodb:DescribeStream",

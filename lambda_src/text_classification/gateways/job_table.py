@@ -77,10 +77,11 @@ class JobTable:
             try:
                 self.client.transact_write_items(TransactItems=[{"Put": new_key}, self._new(job)])
             except self.client.exceptions.TransactionCanceledException as error:
-                codes = [str(reason.get("Code")) for reason in error.response["CancellationReasons"]]
-                if codes[0] == _CONDITION and (found := self._attributes([key])):
-                    return KeyedJob(job_id=found[0]["keyed_job_id"]["S"], request_hash=found[0]["request_hash"]["S"])
-                raise UnavailableError("the job table is busy", {"codes": codes}) from error
+                # It names one, or somebody else is just writing it.
+                for found in self._attributes([key]):
+                    if int(found["expires_at"]["N"]) > now:
+                        return KeyedJob(job_id=found["keyed_job_id"]["S"], request_hash=found["request_hash"]["S"])
+                raise UnavailableError("the job table is busy", {"error": str(error)}) from error
             return None
 
         return call_service(write, self.budget)

@@ -23,7 +23,7 @@ from text_classification.logic.classification import (
     languages_of,
     start_annotating,
 )
-from text_classification.logic.job_outcomes import Again, Done, Outcome, Outcomes, Refused
+from text_classification.logic.job_outcomes import Again, Done, Outcome, Outcomes, Postponed, Refused
 from text_classification.logic.job_results import JobResults, ResultKeeper, results_of
 from text_classification.logic.jobs import request_of, seconds_of, timestamp
 from text_classification.logic.large_jobs import LargeJobs
@@ -38,6 +38,7 @@ CHARACTERS_A_TEXT = 1_000
 """How many characters jobs are put together to, by the texts that a call may have."""
 
 _NO_TIME = "no time was left for it"
+_LATE = Again(problem=_NO_TIME)
 _THREADS = 10
 
 
@@ -147,13 +148,10 @@ class Consumer:
         together = [each for each in work if not self._is_large(each)]
         alone = {job_id for job_id, each in deliveries.items() if each.receive_count > self.alone_after}
         groups = list(self._groups(each for each in together if each.job_id not in alone))
-        # First those that a slow one left no time for: it is not among them.
-        single = sorted(
-            (each for each in together if each.job_id in alone),
-            key=lambda each: open_jobs[each.job_id].problem != _NO_TIME,
-        )
-        for group in [*groups, *([each] for each in single)]:
+        for group in [*groups, *([each] for each in together if each.job_id in alone)]:
             outcomes |= self._classify(group)
+        if any(outcomes[each.job_id] != _LATE for each in work):
+            outcomes |= {job_id: Postponed(problem=_NO_TIME) for job_id, each in outcomes.items() if each == _LATE}
         return outcomes
 
     def _claim(self, jobs: Mapping[str, Job]) -> tuple[list[Job], Outcomes]:
@@ -176,7 +174,7 @@ class Consumer:
 
     def _loaded(self, job: Job) -> _Work | Outcome:
         if self.remaining_seconds() < self.keep_seconds:
-            return Again(problem=_NO_TIME)
+            return _LATE
         try:
             request = request_of(job, self.objects)
             languages = languages_of(request)
@@ -216,7 +214,7 @@ class Consumer:
     def _classify(self, group: Sequence[_Work]) -> Outcomes:
         """Label jobs in one call. When the model refuses their texts, halve them until it is seen whose they are."""
         if self.remaining_seconds() < self.call_seconds:
-            return {each.job_id: Again(problem=_NO_TIME) for each in group}
+            return {each.job_id: _LATE for each in group}
         with ThreadPoolExecutor() as threads:
             annotations = [self._annotate(each, threads) for each in group]
             try:
@@ -234,7 +232,7 @@ class Consumer:
     def _hand_over(self, work: _Work) -> Outcomes:
         """Let the asynchronous endpoint have a large job."""
         if self.remaining_seconds() < self.keep_seconds:
-            return {work.job_id: Again(problem=_NO_TIME)}
+            return {work.job_id: _LATE}
         if self.large_jobs is not None:
             return {work.job_id: self.large_jobs.hand_over(work.job_id, work.request.texts, claim=self.claim)}
         size = work.size

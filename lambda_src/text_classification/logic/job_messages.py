@@ -13,7 +13,7 @@ from text_classification.gateways.job_items import Ending
 from text_classification.gateways.job_queue import JobQueue
 from text_classification.gateways.job_table import JobTable
 from text_classification.logic.job_batch import Consumer, Delivery
-from text_classification.logic.job_outcomes import Again, Done, Outcome, Outcomes, Refused
+from text_classification.logic.job_outcomes import Again, Done, Outcome, Outcomes, Postponed, Refused
 from text_classification.logic.jobs import timestamp
 
 MAX_PROBLEM = 500
@@ -64,7 +64,8 @@ def consume(messages: Sequence[Message], *, consumer: Consumer, queue: JobQueue,
     """Work on the jobs of messages and return the ids of the messages that stay in the queue.
 
     A message of a job that can never succeed stays, too, and comes back at once, until SQS takes it for a dead
-    letter: so it can be driven back by SQS itself when the reason is gone.
+    letter: so it can be driven back by SQS itself when the reason is gone. One whose job had to be postponed goes, and
+    another takes its place, which SQS counts anew.
 
     Raises:
         GatewayError: Table or queue could not be reached; all messages stay.
@@ -81,10 +82,11 @@ def consume(messages: Sequence[Message], *, consumer: Consumer, queue: JobQueue,
     }
     outcomes = consumer.work_on(deliveries) if deliveries else {}
     _write_down(outcomes, deliveries, consumer.table, consumer.claim, retries)
+    queue.send(sorted(job_id for job_id, outcome in outcomes.items() if isinstance(outcome, Postponed)))
     staying = {
         message: outcome
         for message in messages
-        if not isinstance(outcome := _outcome(message, outcomes, consumer, retries), Done)
+        if not isinstance(outcome := _outcome(message, outcomes, consumer, retries), Done | Postponed)
     }
     queue.delay({each.receipt: _pause(outcome, each.receive_count, retries) for each, outcome in staying.items()})
     return {message.message_id for message in staying}
@@ -92,7 +94,7 @@ def consume(messages: Sequence[Message], *, consumer: Consumer, queue: JobQueue,
 
 def _outcome(message: Message, outcomes: Outcomes, consumer: Consumer, retries: Retries) -> Outcome:
     if message.notification and consumer.large_jobs:
-        if consumer.remaining_seconds() < consumer.call_seconds:
+        if consumer.remaining_seconds() < consumer.keep_seconds:
             return Again(problem=None)
         last_try = message.receive_count >= retries.max_receive_count
         return consumer.large_jobs.finish(message.notification, last_try=last_try)
@@ -117,7 +119,7 @@ def _write_down(
     endings = [
         Ending(
             job_id=job_id,
-            job_status="failed" if last or isinstance(outcome, Refused) else "queued",
+            job_status="failed" if isinstance(outcome, Refused) or (last and isinstance(outcome, Again)) else "queued",
             updated_at=now,
             problem=outcome.problem[:MAX_PROBLEM],
         )

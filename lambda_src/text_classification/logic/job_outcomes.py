@@ -25,6 +25,17 @@ class Again:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Postponed:
+    """There was no time for the job, which other jobs of its batch took. It waits anew, for this was no try.
+
+    Args:
+        problem: That.
+    """
+
+    problem: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Refused:
     """The job can never get results.
 
@@ -35,5 +46,5 @@ class Refused:
     problem: str
 
 
-Outcome = Done | Again | Refused
+Outcome = Done | Again | Postponed | Refused
 Outcomes = Mapping[str, Outcome]

@@ -110,16 +110,18 @@ def test_what_breaks_a_call_takes_no_others_with_it_in_the_second_half_of_its_tr
     assert [world.job(job_id).job_status for job_id in jobs] == ["succeeded", "queued", "succeeded"]
 
 
-def test_those_that_a_slow_job_left_no_time_for_go_before_it_the_next_time(world: World) -> None:
+def test_a_job_that_others_left_no_time_for_was_not_tried_and_waits_anew(world: World) -> None:
     slow, good = world.accept("deadly"), world.accept("good")
     remaining = iter([60.0, 60.0, 60.0, 60.0, 0.0])
-    assert world.consume(slow, good, receive_count=2, remaining_seconds=remaining.__next__) == {"0", "1"}
-    assert world.job(good).problem == "no time was left for it"
-    world.model.calls.clear()
 
-    assert world.consume(slow, good, receive_count=2) == {"0"}
+    assert world.consume(slow, good, receive_count=3, remaining_seconds=remaining.__next__) == {"0"}
 
-    assert world.model.calls == [["good"], ["deadly"]]
+    assert world.model.calls == [["deadly"]]
+    assert (world.job(slow).job_status, world.job(slow).problem) == ("failed", "no answer in time")
+    assert (world.job(good).job_status, world.job(good).problem) == ("queued", "no time was left for it")
+    assert drain(world) == [good]
+    assert world.consume(good) == set()
+    assert world.results(good) == ["good"]
 
 
 def test_a_failure_that_may_pass_leaves_the_job_queued_with_its_reason_until_the_last_try(world: World) -> None:
@@ -301,7 +303,7 @@ def test_a_pause_is_never_longer_than_a_quarter_of_an_hour(world: World) -> None
     job_id = world.accept("a")
     world.table.claim([job_id], claim="another", now=0, until=2**40, updated_at="now")
     pauses: list[int] = []
-    queue = cast("JobQueue", SimpleNamespace(delay=lambda seconds: pauses.extend(seconds.values())))
+    queue = cast("JobQueue", SimpleNamespace(send=list, delay=lambda seconds: pauses.extend(seconds.values())))
     message = Message(message_id="0", receipt="0", receive_count=1, sent_at=0, job_id=job_id)
 
     assert consume([message], consumer=world.consumer, queue=queue, retries=RETRIES) == {"0"}
