@@ -42,7 +42,7 @@ ENDPOINT_PROPERTIES = (
 
 
 def pascal_case(value: object) -> object:
-    """Return properties as requests name them; references are tokens again, which JSON text has in another way.
+    """Return resolved properties as requests name them, with tokens for references: JSON text keeps those alone.
 
     >>> pascal_case({"alarms": [{"alarmName": "Failing"}]})
     {'Alarms': [{'AlarmName': 'Failing'}]}

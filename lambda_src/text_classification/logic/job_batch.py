@@ -39,6 +39,7 @@ CHARACTERS_A_TEXT = 1_000
 
 _NO_TIME = "no time was left for it"
 _LATE = Again(problem=_NO_TIME)
+_UNSOLVED = Again(problem="no time was left to find out whose texts the model refused")
 _THREADS = 10
 
 
@@ -146,9 +147,10 @@ class Consumer:
         for each in filter(self._is_large, work):
             outcomes |= self._hand_over(each)
         together = [each for each in work if not self._is_large(each)]
-        alone = {job_id for job_id, each in deliveries.items() if each.receive_count > self.alone_after}
-        groups = list(self._groups(each for each in together if each.job_id not in alone))
-        for group in [*groups, *([each] for each in together if each.job_id in alone)]:
+        together.sort(key=lambda each: -deliveries[each.job_id].receive_count)
+        alone = [each for each in together if deliveries[each.job_id].receive_count > self.alone_after]
+        # First those that were tried most, since what there is no time for is counted anew: so each comes to its end.
+        for group in [*([each] for each in alone), *self._groups(together[len(alone) :])]:
             outcomes |= self._classify(group)
         if any(outcomes[each.job_id] != _LATE for each in work):
             outcomes |= {job_id: Postponed(problem=_NO_TIME) for job_id, each in outcomes.items() if each == _LATE}
@@ -211,10 +213,10 @@ class Consumer:
             payload_bytes=self.max_payload_bytes, texts=MAX_TEXTS, characters=MAX_CHARACTERS_TOGETHER
         )
 
-    def _classify(self, group: Sequence[_Work]) -> Outcomes:
+    def _classify(self, group: Sequence[_Work], *, late: Again = _LATE) -> Outcomes:
         """Label jobs in one call. When the model refuses their texts, halve them until it is seen whose they are."""
         if self.remaining_seconds() < self.call_seconds:
-            return {each.job_id: _LATE for each in group}
+            return {each.job_id: late for each in group}
         with ThreadPoolExecutor() as threads:
             annotations = [self._annotate(each, threads) for each in group]
             try:
@@ -223,7 +225,8 @@ class Consumer:
                 if len(group) == 1:
                     return {group[0].job_id: Refused(problem=error.cause)}
                 middle = len(group) // 2
-                return {**self._classify(group[:middle]), **self._classify(group[middle:])}
+                first, second = (self._classify(half, late=_UNSOLVED) for half in (group[:middle], group[middle:]))
+                return {**first, **second}
             except GatewayError as error:
                 return {each.job_id: Again(problem=str(error)) for each in group}
             results, outcomes = _results(group, answer, annotations)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
@@ -13,7 +14,9 @@ import pytest
 from text_classification.gateways.errors import UnavailableError
 from text_classification.gateways.job_items import OVERDUE_SECONDS
 from text_classification.logic.errors import ConflictError
+from text_classification.logic.job_batch import Delivery
 from text_classification.logic.job_messages import Message, Retries, consume
+from text_classification.logic.job_outcomes import Again, Done, Outcome, Postponed
 from text_classification.logic.jobs import timestamp
 from text_classification.logic.lost_jobs import bury, remind
 
@@ -122,6 +125,53 @@ def test_a_job_that_others_left_no_time_for_was_not_tried_and_waits_anew(world: 
     assert drain(world) == [good]
     assert world.consume(good) == set()
     assert world.results(good) == ["good"]
+
+
+def in_a_minute(world: World, receive_counts: Mapping[str, int]) -> dict[str, Outcome]:
+    """Work on jobs by a model that takes 13 seconds a call; none is begun with less than 48 of a minute left."""
+    calls = len(world.model.calls)
+    consumer = replace(
+        world.consumer, remaining_seconds=lambda: 60.0 - 13 * (len(world.model.calls) - calls), call_seconds=48
+    )
+    now = time.time()
+    deliveries = {job_id: Delivery(receive_count=count, sent_at=now) for job_id, count in receive_counts.items()}
+    return dict(consumer.work_on(deliveries))
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_of_slow_jobs_the_one_that_was_tried_most_is_tried_before_all_others(
+    world: World, order: tuple[int, ...]
+) -> None:
+    counts = {world.accept("good"): 1, world.accept("deadly"): 2, (most := world.accept("deadly")): 3}
+    jobs = list(counts)
+
+    outcomes = in_a_minute(world, {jobs[place]: counts[jobs[place]] for place in order})
+
+    assert outcomes.pop(most) == Again(problem="no answer in time")
+    assert {type(outcome) for outcome in outcomes.values()} == {Postponed}
+
+
+def test_jobs_of_a_refused_call_that_were_not_told_apart_in_time_have_been_tried(world: World) -> None:
+    jobs = [world.accept("a"), world.accept("poison"), world.accept("good")]
+
+    outcomes = in_a_minute(world, dict.fromkeys(jobs, 1))
+
+    assert {type(outcome) for outcome in outcomes.values()} == {Again}
+    assert len(world.model.calls) == 1
+
+
+def test_jobs_of_a_refused_call_have_been_tried_also_beside_one_that_is_done(world: World) -> None:
+    done = world.accept("fine")
+    jobs = [world.accept("poison"), world.accept("good")]
+    remaining = iter([60.0] * 6 + [0.0] * 2)
+    now = time.time()
+    deliveries = {done: Delivery(receive_count=2, sent_at=now)}
+    deliveries |= {job_id: Delivery(receive_count=1, sent_at=now) for job_id in jobs}
+
+    outcomes = dict(replace(world.consumer, remaining_seconds=remaining.__next__).work_on(deliveries))
+
+    assert outcomes.pop(done) == Done()
+    assert {type(outcome) for outcome in outcomes.values()} == {Again}
 
 
 def test_a_failure_that_may_pass_leaves_the_job_queued_with_its_reason_until_the_last_try(world: World) -> None:
