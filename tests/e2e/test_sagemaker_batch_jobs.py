@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import boto3
 import pytest
@@ -80,14 +82,20 @@ def test_a_state_machine_transforms_files_and_one_that_cannot_be_has_no_output(a
     }
 
 
+def kill(directory: Path) -> None:
+    """Kill what runs in a directory, and not what is started instead meanwhile: parents first, as they do that."""
+    for pid in sorted(pids_of(directory)):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
 def test_a_transform_job_goes_on_after_its_models_processes_are_killed(account: Jobs, local_aws: LocalAws) -> None:
     request = transform(account, {"a.jsonl": lines(*"abcdefghij", sleep=0.3)})
     account.sagemaker.create_transform_job(**request)
     directory = local_aws.state.jobs / "transform" / request["TransformJobName"]
     eventually(lambda: sum(1 for _ in pids_of(directory)) >= 4)
     time.sleep(1)
-    for pid in pids_of(directory):
-        os.kill(pid, signal.SIGKILL)
+    kill(directory)
 
     described = eventually(lambda: ended_job(account, "transform", request["TransformJobName"]), 60)
     assert described["TransformJobStatus"] == "Completed", described.get("FailureReason")
@@ -103,8 +111,7 @@ def test_a_transform_job_whose_retries_are_used_up_fails(account: Jobs, local_aw
     directory = local_aws.state.jobs / "transform" / request["TransformJobName"]
     eventually(lambda: sum(1 for _ in pids_of(directory)) >= 4)
     time.sleep(1)
-    for pid in pids_of(directory):
-        os.kill(pid, signal.SIGKILL)
+    kill(directory)
 
     assert (
         eventually(lambda: ended_job(account, "transform", request["TransformJobName"]), 60)["TransformJobStatus"]

@@ -152,7 +152,7 @@ def test_a_canary_that_raises_the_error_alarm_is_rolled_back_and_hurts_no_more_t
 def test_a_linear_deployment_shifts_in_steps_and_then_serves_the_new_model_alone(account: Account) -> None:
     endpoint = account.in_service(account.endpoint(model(account, GREETING="old")))
     new = account.config(model(account, GREETING="new"))
-    steps = deployment("LINEAR", wait=120, last=0, LinearStepSize={"Type": "CAPACITY_PERCENT", "Value": 50})
+    steps = deployment("LINEAR", wait=300, last=0, LinearStepSize={"Type": "CAPACITY_PERCENT", "Value": 50})
 
     with callers(account, endpoint, 1) as (caller,):
         account.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=new, DeploymentConfig=steps)

@@ -80,7 +80,9 @@ class Instance:
                 self._model.start()
 
     def invoke(self, invocation: Invocation) -> Answer:
-        """Return the model's answer. Raises NoAnswerError when there is none."""
+        """Return the model's answer, when it does not just start again. Raises NoAnswerError when there is none."""
+        with self._starting:
+            pass
         return self._model.invoke(invocation)
 
     def stop(self) -> None:
