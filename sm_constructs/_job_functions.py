@@ -67,7 +67,7 @@ def bury_function(queue: ClassificationQueue, settings: FunctionSettings) -> lam
     function = settings.function(queue, "BuryJobs", handler="bury_jobs", environment=environment, timeout=_TIMEOUT)
     grant_table(queue.job_table, function, "BatchGetItem", "UpdateItem")
     grant_query_watched(queue.job_table, function)
-    queue.dead_letter_queue.grant(function, "sqs:ReceiveMessage")
+    queue.dead_letter_queue.grant(function, "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility")
     queue.queue.grant(function, "sqs:SendMessage", "sqs:GetQueueAttributes")
     if key := queue.queue.encryption_master_key:
         key.grant_encrypt_decrypt(function)
@@ -88,7 +88,7 @@ def submit_function(
         queue,
         "SubmitFile",
         handler="submit_file",
-        environment={**queue.environment, **environment},
+        environment={**queue.accepting_environment, **environment},
         timeout=_FILE_TIMEOUT,
     )
     queue.artifacts.jobs.under("requests/").grant_put(function)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from aws_cdk import Duration
 from aws_cdk import aws_apigateway as apigateway
@@ -31,10 +31,13 @@ def add_job_routes(
         The methods, and the functions by what they do: ``submit`` and ``look``.
     """
 
-    def function(construct_id: str, handler: str) -> lambda_.Function:
-        return settings.function(scope, construct_id, handler=handler, environment=queue.environment, timeout=timeout)
+    def function(construct_id: str, handler: str, environment: Mapping[str, str]) -> lambda_.Function:
+        return settings.function(scope, construct_id, handler=handler, environment=environment, timeout=timeout)
 
-    functions = {"submit": function("SubmitJob", "submit_job"), "look": function("ReadJob", "read_job")}
+    functions = {
+        "submit": function("SubmitJob", "submit_job", queue.accepting_environment),
+        "look": function("ReadJob", "read_job", queue.environment),
+    }
     queue.grant_accept(functions["submit"])
     queue.grant_look(functions["look"])
     jobs = version.add_resource("jobs")

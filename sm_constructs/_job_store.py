@@ -14,6 +14,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 WATCHED_INDEX = "watched"
+_LONGEST_PAUSE_SECONDS = 900  # the consumer's
 QUEUE_RETENTION = Duration.days(4)
 DEAD_LETTER_RETENTION = Duration.days(14)
 """SQS's longest. A dead letter's age counts from when it was sent first, so it is kept longer than others."""
@@ -176,6 +177,20 @@ def read_queue(
     )
     grant.apply_before(mapping)
     return mapping
+
+
+def retry_problems(max_receive_count: int, first_pause: Duration, hidden_seconds: float) -> Iterator[str]:
+    """Yield what would let a message be too old before it was tried for the last time, or what SQS would refuse."""
+    seconds = first_pause.to_seconds(integral=False)
+    if seconds not in range(1, _LONGEST_PAUSE_SECONDS + 1):
+        yield (f"first_retry_pause is {seconds:g} seconds: must be whole seconds from 1 to {_LONGEST_PAUSE_SECONDS}")
+    days = QUEUE_RETENTION.to_days()
+    most = int(days * 86_400 // max(_LONGEST_PAUSE_SECONDS, hidden_seconds))
+    if not 2 <= max_receive_count <= most:
+        yield (
+            f"max_receive_count is {max_receive_count}: must be from 2 to {most}, as often as a message may be "
+            f"tried in the {days} days that the queue keeps it"
+        )
 
 
 def batch_problems(batch_size: int, window: Duration) -> Iterator[str]:

@@ -31,6 +31,7 @@ from sm_constructs._job_store import (
     job_table,
     job_topic,
     read_queue,
+    retry_problems,
 )
 from sm_constructs._large_jobs import LargeJobs, large_job_problems, whole_seconds
 from sm_constructs._validation import Problems
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from sm_constructs.database import ResultDatabase
 
 _LONGEST_TIMEOUT_SECONDS = 900
-_SHORTEST_TIMEOUT_SECONDS = 10
+_SHORTEST_TIMEOUT_SECONDS = 30  # a call of the table alone may take ten
 _SHARE_OF_A_CALL = 0.6  # of the consumer's time; a batch that the model refuses needs more than one
 
 
@@ -81,16 +82,17 @@ class ClassificationQueue(Construct):
         max_texts_per_call: How many texts of several jobs are put together into one call of the endpoint, 100 to
             10,000, and a thousand times as many characters: what the model labels in half of the consumer's timeout.
             When omitted: 1,000, for which this project's models take some seconds.
-        max_receive_count: How often a job is tried before its message is a dead letter, 2 to 1,000. When omitted: 8,
-            which with the pauses between them is about a quarter of an hour. In the second half of its tries it has a
-            call of its own, so that what breaks a call takes no others with it.
+        max_receive_count: How often a job is tried before its message is a dead letter, from 2 to as often as fits into
+            the four days that the queue keeps a message: 384 times with the default ``timeout``. When omitted: 8, which
+            with the pauses between them is about a quarter of an hour. In the second half of its tries it has a call of
+            its own, so that what breaks a call takes no others with it.
         first_retry_pause: The pause after the first try, whole seconds; each further one is twice as long, up to 15
             minutes, and all of them are shortened by up to a half at random. When omitted: 10 seconds.
         job_retention: How long a job is remembered after it was accepted, with its idempotency key; more than the 14
             days that a dead letter is kept, and less than the ``job_expiration`` of ``artifacts``. When omitted: 30
             days. Results in S3 stay.
         memory_size_mb: Memory of each function in MB, 128 to 10,240. When omitted: 512 MB.
-        timeout: How long the consumer may work on a batch, 10 to 900 seconds. When omitted: one minute. A message
+        timeout: How long the consumer may work on a batch, 30 to 900 seconds. When omitted: one minute. A message
             stays hidden for six times that and the window, as AWS advises, when a consumer was killed with it.
         reserved_concurrent_executions: How many consumers run at the same time at most; not less than
             ``max_concurrency``. When omitted: no limit but the account's.
@@ -163,8 +165,9 @@ class ClassificationQueue(Construct):
         problems.between("max_concurrency", max_concurrency, 2, 1000)
         problems.at_least("reserved_concurrent_executions", reserved_concurrent_executions, max_concurrency)
         problems.between("max_texts_per_call", max_texts_per_call, 100, 10_000)
-        problems.between("max_receive_count", max_receive_count, 2, 1000)
-        problems.between("first_retry_pause", pause.to_seconds(integral=False), 1, 900, "seconds")
+        # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+        hidden_seconds = 6 * timeout.to_seconds(integral=False) + window.to_seconds(integral=False)
+        problems.extend(retry_problems(max_receive_count, pause, hidden_seconds))
         problems.unless(
             self.job_retention.to_days(integral=False) > DEAD_LETTER_RETENTION.to_days(),
             f"job_retention is {self.job_retention.to_human_string()}: must be more than the "
@@ -195,8 +198,7 @@ class ClassificationQueue(Construct):
         self.queue, self.dead_letter_queue = job_queues(
             self,
             encryption_key=encryption_key,
-            # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
-            visibility_timeout=Duration.seconds(6 * timeout.to_seconds() + window.to_seconds()),
+            visibility_timeout=Duration.seconds(hidden_seconds),
             max_receive_count=max_receive_count,
         )
         self.failed_files_queue: sqs.Queue = failed_files_queue(self, encryption_key=encryption_key)
@@ -256,10 +258,14 @@ class ClassificationQueue(Construct):
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a function has to know to accept jobs or look at them, when :meth:`grant_accept` or such lets it."""
+        """What a function has to know to look at jobs, when :meth:`grant_look` or such lets it."""
+        return {"JOB_TABLE_NAME": self.job_table.table_name, "BUCKET_NAME": self.artifacts.bucket.bucket_name}
+
+    @property
+    def accepting_environment(self) -> dict[str, str]:
+        """What a function has to know to accept jobs, when :meth:`grant_accept` lets it."""
         return {
-            "JOB_TABLE_NAME": self.job_table.table_name,
-            "BUCKET_NAME": self.artifacts.bucket.bucket_name,
+            **self.environment,
             "JOB_RETENTION_SECONDS": str(self.job_retention.to_seconds()),
             "ANNOTATED_LANGUAGES": " ".join(self.preprocessor.functions if self.preprocessor else ()),
         }

@@ -34,7 +34,8 @@ class QueueThresholds:
     """When the alarms of a queue of jobs go off.
 
     Args:
-        age_of_oldest: How long the oldest job waits, its retries included. When omitted: 15 minutes.
+        age_of_oldest: How long the oldest job waits, the pauses between its first three tries included: SQS leaves out
+            what was handed out more often than that. When omitted: 15 minutes.
         dead_letters: How many messages are dead letters. When omitted: 1. In any minute: they do not go away.
         failed_files: How many files could not be made jobs. When omitted: 1. In any minute, too.
         errors: Invocations of a function in one period that raised, timed out or ran out of memory. When omitted: 1.
@@ -126,7 +127,7 @@ def queue_segment(
             description=(
                 f"{title}: a file was not, or not wholly, made jobs in three tries. The message in the queue of failed "
                 "files names it, and the log group of the function that submits files says why. Mend the reason and "
-                "put the file there again."
+                "invoke that function with the message's requestPayload: docs/jobs.md has the commands."
             ),
         ),
         "ConsumerErrors": errors(

@@ -73,11 +73,12 @@ def taken(url: str) -> list[Any]:
 
 
 def dead(jobs: JobsStack) -> set[str]:
-    """Return the jobs of dead letters; for some seconds one is hidden when somebody else has looked at it."""
+    """Return the jobs of dead letters, those that an endpoint told of included."""
     messages = boto3.client("sqs").receive_message(
         QueueUrl=jobs.outputs["DeadLetterQueueUrl"], MaxNumberOfMessages=10, VisibilityTimeout=0
     )
-    return {json.loads(message["Body"])["job_id"] for message in messages.get("Messages", [])}
+    bodies = [json.loads(message["Body"]) for message in messages.get("Messages", [])]
+    return {body.get("job_id") or body["inferenceId"] for body in bodies}
 
 
 def test_a_job_is_accepted_worked_on_and_looked_at(jobs: JobsStack) -> None:
@@ -313,15 +314,32 @@ def test_lines_of_a_file_become_jobs_once_and_bad_lines_are_reported(jobs: JobsS
     assert table.scan(Select="COUNT")["Count"] <= len(items)
 
 
-def test_a_file_that_cannot_be_made_jobs_is_told_of_in_the_queue_of_failed_files(jobs: JobsStack) -> None:
-    function = jobs.outputs["SubmitFunctionName"]
+def test_a_file_that_cannot_be_made_jobs_is_told_of_and_can_be_submitted_again(jobs: JobsStack) -> None:
+    function, lambda_ = jobs.outputs["SubmitFunctionName"], boto3.client("lambda")
+    s3, bucket = boto3.client("s3"), jobs.outputs["BucketName"]
     with without(role_of_function(function), "dynamodb:PutItem"):
-        boto3.client("s3").put_object(
-            Bucket=jobs.outputs["BucketName"], Key="jobs/incoming/refused.jsonl", Body=b'{"texts": ["fine"]}\n'
-        )
+        s3.put_object(Bucket=bucket, Key="jobs/incoming/refused.jsonl", Body=b'{"texts": ["fine"]}\n{"texts": ["a"]}\n')
         (event,) = eventually(lambda: taken(jobs.outputs["FailedFilesUrl"]), seconds=60)
-
     assert event["requestPayload"]["detail"]["object"]["key"] == "jobs/incoming/refused.jsonl"
+
+    def submitted() -> list[str] | None:
+        report = "jobs/submitted/refused.jsonl"
+        if not s3.list_objects_v2(Bucket=bucket, Prefix=report)["KeyCount"]:
+            return None
+        lines = s3.get_object(Bucket=bucket, Key=report)["Body"].read().splitlines()
+        s3.delete_object(Bucket=bucket, Key=report)
+        return [json.loads(line)["job_id"] for line in lines]
+
+    table = boto3.resource("dynamodb").Table(jobs.outputs["JobTableName"])
+    found = []
+    for _ in range(2):
+        lambda_.invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(event["requestPayload"]))
+        found.append(eventually(submitted, seconds=60))
+        for item in table.scan()["Items"]:  # as if it had not been known as done
+            if str(item["job_id"]).startswith("submit-file"):
+                table.delete_item(Key={"job_id": item["job_id"]})
+    assert found[0] == found[1], "the second time there were other jobs"
+    assert {job.status for job in jobs.client.wait(found[0])} == {"succeeded"}
 
 
 def test_a_job_whose_message_got_lost_gets_another_one(jobs: JobsStack) -> None:
@@ -356,7 +374,7 @@ def test_a_key_that_is_used_again_when_its_job_is_forgotten_names_a_new_job(jobs
 def report_of(jobs: JobsStack, name: str, lines: list[Any]) -> list[dict[str, Any]]:
     """Put bodies into a file that becomes jobs, and return what is reported of each."""
     s3, bucket = boto3.client("s3"), jobs.outputs["BucketName"]
-    body = "\n".join(json.dumps(line) for line in lines)
+    body = "\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
     s3.put_object(Bucket=bucket, Key=f"jobs/incoming/{name}", Body=body.encode())
 
     def reported() -> Any:
@@ -385,6 +403,7 @@ def test_a_job_that_is_too_large_for_one_call_goes_through_the_asynchronous_endp
     good, bad = submitted_as_file(jobs, "large.jsonl", lines)  # 7 MB each
     assert labels(jobs, good) == ["good", "spam"] * 350
     assert "client error (400)" in str(ended(jobs, bad, "failed").error)
+    eventually(lambda: bad in dead(jobs), seconds=60)
 
 
 def test_a_job_of_ten_thousand_short_texts_is_worked_on_and_a_larger_one_is_reported(jobs: JobsStack) -> None:
@@ -394,6 +413,16 @@ def test_a_job_of_ten_thousand_short_texts_is_worked_on_and_a_larger_one_is_repo
 
     assert labels(jobs, good["job_id"]) == ["good", "spam"] * 5_000
     assert "10,001 entries" in refused["problem"]
+
+
+def test_jobs_that_are_as_large_as_they_may_be_come_to_their_end_together(jobs: JobsStack) -> None:
+    texts = [f"{number} {'won a prize' if number % 2 else 'fine'} ".ljust(800, "好") for number in range(10_000)]
+    mapping(jobs, Enabled=False)
+    job_ids = submitted_as_file(jobs, "largest.jsonl", [{"texts": texts}] * 2)  # 24 MB each, in one batch
+    mapping(jobs, Enabled=True)
+
+    for job_id in job_ids:
+        assert labels(jobs, job_id, seconds=240) == ["good", "spam"] * 5_000
 
 
 @contextmanager

@@ -205,6 +205,7 @@ def test_each_function_is_allowed_its_part_alone(stack: cdk.Stack) -> None:
         "dynamodb:BatchGetItem",
         "dynamodb:Query",
         "dynamodb:UpdateItem",
+        "sqs:ChangeMessageVisibility",
         "sqs:GetQueueAttributes",
         "sqs:ReceiveMessage",
         "sqs:SendMessage",
@@ -237,6 +238,9 @@ def test_the_functions_behind_the_api_are_allowed_their_part_alone(stack: cdk.St
     )
 
     assert sorted(api.job_functions) == ["look", "submit"]
+    accepting = {"JOB_RETENTION_SECONDS", "ANNOTATED_LANGUAGES"}
+    assert accepting <= environment(stack, "submit_job").keys() & environment(stack, "submit_file").keys()
+    assert not accepting & (environment(stack, "read_job").keys() | environment(stack, "consume_jobs").keys())
     assert allowed(stack, "ApiSubmitJob") == {"dynamodb:PutItem", "dynamodb:BatchGetItem", "s3:PutObject"}
     assert allowed(stack, "ApiReadJob") == {"dynamodb:BatchGetItem", "s3:GetObject"}
 
@@ -280,7 +284,8 @@ def test_a_key_encrypts_table_queues_topic_and_environments_and_may_be_used_by_t
     assert only(stack, "AWS::SNS::Topic")["KmsMasterKeyId"] == reference
     assert all(each["Properties"]["KmsKeyArn"] == reference for each in all_of(stack, FUNCTION))
     for function in ("ConsumeJobs", "QueueQueueJobs", "AnnounceJobs", "BuryJobs", "SubmitFile"):
-        assert "kms:Decrypt" in allowed(stack, function), function
+        # Decrypt alone comes with reading the stream, too.
+        assert {"kms:Decrypt", "kms:GenerateDataKey*"} <= allowed(stack, function), function
 
 
 def test_a_preprocessor_is_told_of_and_may_be_invoked(stack: cdk.Stack) -> None:
@@ -446,12 +451,19 @@ def test_an_endpoint_of_another_kind_is_refused_for_large_jobs(stack: cdk.Stack,
         ({"batching_window": cdk.Duration.seconds(301)}, "batching_window is 301 seconds: must be whole seconds"),
         ({"max_concurrency": 1}, "max_concurrency is 1: must be from 2 to 1000"),
         ({"reserved_concurrent_executions": 9}, "reserved_concurrent_executions is 9: must be at least 10"),
-        ({"max_receive_count": 1}, "max_receive_count is 1: must be from 2 to 1000"),
+        ({"max_receive_count": 1}, "max_receive_count is 1: must be from 2 to 384"),
+        ({"max_receive_count": 385}, "as often as a message may be tried in the 4 days that the queue keeps it"),
+        (
+            {"max_receive_count": 65, "timeout": cdk.Duration.minutes(15)},
+            "max_receive_count is 65: must be from 2 to 64",
+        ),
         ({"first_retry_pause": cdk.Duration.millis(500)}, "first_retry_pause is 0.5 seconds"),
+        ({"first_retry_pause": cdk.Duration.millis(1500)}, "first_retry_pause is 1.5 seconds: must be whole seconds"),
+        ({"first_retry_pause": cdk.Duration.seconds(901)}, "must be whole seconds from 1 to 900"),
         ({"job_retention": cdk.Duration.days(14)}, "job_retention is 14 days: must be more than the 14 days"),
         ({"job_retention": cdk.Duration.days(35)}, "must be less than the time that artifacts keep requests, 35 days"),
         ({"max_texts_per_call": 99}, "max_texts_per_call is 99: must be from 100 to 10000"),
-        ({"timeout": cdk.Duration.seconds(9)}, "timeout is 9 seconds: must be at least 10"),
+        ({"timeout": cdk.Duration.seconds(29)}, "timeout is 29 seconds: must be at least 30"),
         ({"timeout": cdk.Duration.seconds(901)}, "timeout is 901 seconds: must be whole seconds from 1 to 900"),
         ({"memory_size_mb": 64}, "memory_size_mb is 64 MB"),
         ({"large_job_timeout": cdk.Duration.hours(1)}, "large_job_timeout without an asynchronous_endpoint"),

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+
 from text_classification.gateways.calls import TimeBudget, call_service
 from text_classification.gateways.errors import RejectedError
 from text_classification.gateways.job_objects import JobObjects
@@ -22,12 +25,32 @@ _LONGEST_INVOCATION_SECONDS = 3600  # SageMaker's own limit; a quarter of that u
 _OVERDUE = "Overdue"
 
 
+class _Parameters(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    output_location: str | None = None
+
+
+class _Message(BaseModel):
+    """What SageMaker publishes to the topics of an endpoint.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-check-predictions.html
+    """
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    inference_id: str
+    invocation_status: str | None = None
+    failure_reason: str | None = None
+    response_parameters: _Parameters | None = None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Notification:
     """What the endpoint says of an input.
 
     Args:
-        job_id: Whose input it was.
+        job_id: Whose input it was; no job's when it came from another caller of the endpoint.
         output_url: Where the answer is. None: there is none.
         failure: Why there is none.
         status: ``overdue`` is not the endpoint's word, but the reminder that it has said nothing.
@@ -139,13 +162,13 @@ def notification_in(body: str) -> Notification | None:
     >>> notification_in('{"job_id": "a"}')
     """
     try:
-        message = json.loads(body)
-        job_id = message["inferenceId"]
-    except (ValueError, TypeError, KeyError):
+        message = _Message.model_validate_json(body)
+    except ValidationError:
         return None
+    parameters = message.response_parameters
     return Notification(
-        job_id=str(job_id),
-        output_url=message.get("responseParameters", {}).get("outputLocation"),
-        failure=message.get("failureReason"),
-        status="overdue" if message.get("invocationStatus") == _OVERDUE else "told",
+        job_id=message.inference_id,
+        output_url=parameters.output_location if parameters else None,
+        failure=message.failure_reason,
+        status="overdue" if message.invocation_status == _OVERDUE else "told",
     )

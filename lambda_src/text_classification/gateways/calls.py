@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import TypeVar
@@ -117,6 +118,15 @@ def call_service(
                 raise failure from error
             sleep(pause)
     raise AssertionError("count() does not end")
+
+
+@contextmanager
+def failing_as_a_call() -> Iterator[None]:
+    """Raise what fails while an answer is read bit by bit as the GatewayError that a call raises; repeat nothing."""
+    try:
+        yield
+    except (NoConnectionError, HTTPClientError, IncompleteReadError) as error:
+        raise _failure(error) from error
 
 
 def _failure(error: BotoCoreError | ClientError) -> GatewayError:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from text_classification.gateways.calls import TimeBudget, call_service
-from text_classification.gateways.errors import UnavailableError
+from text_classification.gateways.errors import MisconfiguredError, UnavailableError
 from text_classification.gateways.job_items import Job
 from text_classification.gateways.job_table import chunks
 
@@ -45,7 +45,10 @@ class JobAnnouncements:
     budget: TimeBudget
 
     def announce(self, jobs: Sequence[Job]) -> None:
-        """Announce jobs; those of a call that failed may be announced twice. Raises GatewayError."""
+        """Announce jobs, first to the bus: what that refuses is not told to people by each try, as the topic would.
+
+        Raises GatewayError when not all were taken; some of them are announced twice then.
+        """
         for some in chunks(jobs, _ENTRIES_A_CALL):
             messages: list[PublishBatchRequestEntryTypeDef] = [
                 {
@@ -64,18 +67,26 @@ class JobAnnouncements:
                 }
                 for job in some
             ]
-            call_service(partial(self._publish, messages), self.budget)
             call_service(partial(self._put, events), self.budget)
+            call_service(partial(self._publish, messages), self.budget)
 
-    def _publish(self, messages: Sequence[PublishBatchRequestEntryTypeDef]) -> None:
+    def _publish(self, messages: list[PublishBatchRequestEntryTypeDef]) -> None:
+        """Publish messages, and take those that the topic took out of the list."""
         answer = self.sns.publish_batch(TopicArn=self.topic_arn, PublishBatchRequestEntries=messages)
-        if failed := answer.get("Failed"):
+        failed = {each["Id"]: each for each in answer.get("Failed", [])}
+        messages[:] = [message for message in messages if message["Id"] in failed]
+        refused = sorted({each["Code"] for each in failed.values() if each["SenderFault"]})
+        if refused:
+            raise MisconfiguredError("the topic refused messages", {"errors": refused})
+        if failed:
             raise UnavailableError("the topic did not take all messages", {"failed": len(failed)})
 
-    def _put(self, events: Sequence[PutEventsRequestEntryTypeDef]) -> None:
+    def _put(self, events: list[PutEventsRequestEntryTypeDef]) -> None:
+        """Put events on the bus, and take those that it took out of the list."""
         answer = self.events.put_events(Entries=events)
-        if failed := answer["FailedEntryCount"]:
-            raise UnavailableError("the event bus did not take all events", {"failed": failed})
+        events[:] = [event for event, entry in zip(events, answer["Entries"], strict=True) if "ErrorCode" in entry]
+        if events:
+            raise UnavailableError("the event bus did not take all events", {"failed": len(events)})
 
     def _detail(self, job: Job) -> dict[str, object]:
         return {

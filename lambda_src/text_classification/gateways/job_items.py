@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
@@ -20,6 +21,7 @@ NEVER = 2**53
 SHARDS = "0123456789abcdef"
 """The parts of the index of jobs that have not ended, each of which takes a thousand writes a second."""
 
+_JOB_ID = re.compile(r"[0-9a-f]{32}")
 _NUMBERS = frozenset({"texts", "free_at", "expires_at", "overdue_at"})
 
 
@@ -119,6 +121,15 @@ class Ending:
     @property
     def is_final(self) -> bool:
         return self.job_status in ("succeeded", "failed")
+
+
+def is_job_id(name: str) -> bool:
+    """Return whether a job could have that id; keys of callers and records of files in the table have others.
+
+    >>> is_job_id("0" * 32), is_job_id("key#" + "0" * 32)
+    (True, False)
+    """
+    return _JOB_ID.fullmatch(name) is not None
 
 
 def item(job: Job) -> dict[str, Any]:

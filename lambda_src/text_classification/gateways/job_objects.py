@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from text_classification.gateways.calls import TimeBudget, call_service
+from text_classification.gateways.calls import TimeBudget, call_service, failing_as_a_call
+from text_classification.gateways.errors import UnavailableError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _CHUNK_BYTES = 1024 * 1024  # by botocore's 1 KB, a line of some MB takes minutes
-_EXISTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
+_EXISTS = "PreconditionFailed"
+_BEING_WRITTEN = "ConditionalRequestConflict"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +52,7 @@ class JobObjects:
         return any(each["Key"] == key for each in found.get("Contents", []))
 
     def lines(self, key: str, etag: str, *, longest_bytes: int) -> Iterator[bytes | None]:
-        """Return the lines of an object, read bit by bit; None for one that is longer than that.
+        """Yield the lines of an object, read bit by bit; None for one that is longer than that.
 
         Raises:
             GatewayError: It cannot be read, or is no longer the one with this ETag.
@@ -60,7 +62,8 @@ class JobObjects:
         body = call_service(
             lambda: self.client.get_object(Bucket=self.bucket, Key=key, IfMatch=f'"{tag}"'), self.budget
         )["Body"]
-        return lines_in(body.iter_chunks(_CHUNK_BYTES), longest_bytes=longest_bytes)
+        with failing_as_a_call():
+            yield from lines_in(body.iter_chunks(_CHUNK_BYTES), longest_bytes=longest_bytes)
 
     def write(self, key: str, body: bytes, *, content_type: str = "application/json") -> None:
         """Write an object, over one that may be there. Raises GatewayError."""
@@ -78,8 +81,12 @@ class JobObjects:
                     Bucket=self.bucket, Key=key, Body=body, ContentType="application/json", IfNoneMatch="*"
                 )
             except ClientError as error:
-                if error.response["Error"]["Code"] in _EXISTS:
+                code = error.response["Error"]["Code"]
+                if code == _EXISTS:
                     return False
+                if code == _BEING_WRITTEN:
+                    # By somebody who may fail, so that there is none afterwards.
+                    raise UnavailableError("another call is writing the object", {"error": code}) from error
                 raise
             return True
 

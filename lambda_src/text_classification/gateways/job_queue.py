@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from text_classification.gateways.calls import TimeBudget, call_service
 from text_classification.gateways.errors import UnavailableError
+from text_classification.gateways.job_items import is_job_id
 from text_classification.gateways.job_table import chunks
 
 if TYPE_CHECKING:
@@ -20,6 +21,21 @@ if TYPE_CHECKING:
     )
 
 _ENTRIES_A_CALL = 10  # SQS's own limit
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PeekedMessage:
+    """A message that was looked at.
+
+    Args:
+        message_id: Its id.
+        receipt: What it is shown again by.
+        job_id: The job that it names. None: it names none.
+    """
+
+    message_id: str
+    receipt: str
+    job_id: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,15 +52,21 @@ class JobQueue:
     queue_url: str
     budget: TimeBudget
 
-    def send(self, job_ids: Sequence[str]) -> None:
-        """Queue jobs. Raises GatewayError when any of them was not taken: queue all of them again then."""
-        self.send_bodies([body_of(job_id) for job_id in job_ids])
+    def send(self, job_ids: Sequence[str], *, delay_seconds: int = 0) -> None:
+        """Queue jobs. Raises GatewayError when any of them was not taken: queue all of them again then.
 
-    def send_bodies(self, bodies: Sequence[str]) -> None:
-        """Queue messages. Raises GatewayError as :meth:`send` does."""
+        Args:
+            job_ids: The jobs.
+            delay_seconds: How long nobody is shown their messages, 900 at most.
+        """
+        self.send_bodies([body_of(job_id) for job_id in job_ids], delay_seconds=delay_seconds)
+
+    def send_bodies(self, bodies: Sequence[str], *, delay_seconds: int = 0) -> None:
+        """Queue messages. As :meth:`send`."""
         for some in chunks(bodies, _ENTRIES_A_CALL):
             entries: list[SendMessageBatchRequestEntryTypeDef] = [
-                {"Id": str(index), "MessageBody": body} for index, body in enumerate(some)
+                {"Id": str(index), "MessageBody": body, "DelaySeconds": delay_seconds}
+                for index, body in enumerate(some)
             ]
             call_service(partial(self._send, entries), self.budget)
 
@@ -62,17 +84,24 @@ class JobQueue:
             change = partial(self.client.change_message_visibility_batch, QueueUrl=self.queue_url, Entries=entries)
             call_service(change, self.budget)
 
-    def peek(self, *, hidden_seconds: int) -> dict[str, str | None]:
-        """Return the jobs that up to ten messages name, by message, None where one names none; they stay in the queue.
+    def peek(self, *, hidden_seconds: int) -> list[PeekedMessage]:
+        """Return up to ten messages, which stay in the queue and are shown to nobody else for a while.
 
         Raises GatewayError.
         """
 
-        def receive() -> dict[str, str | None]:
+        def receive() -> list[PeekedMessage]:
             answer = self.client.receive_message(
                 QueueUrl=self.queue_url, MaxNumberOfMessages=_ENTRIES_A_CALL, VisibilityTimeout=hidden_seconds
             )
-            return {message["MessageId"]: job_id_of(message["Body"]) for message in answer.get("Messages", [])}
+            return [
+                PeekedMessage(
+                    message_id=message["MessageId"],
+                    receipt=message["ReceiptHandle"],
+                    job_id=job_id_of(message["Body"]),
+                )
+                for message in answer.get("Messages", [])
+            ]
 
         return call_service(receive, self.budget)
 
@@ -96,14 +125,15 @@ def body_of(job_id: str) -> str:
 
 
 def job_id_of(body: str) -> str | None:
-    """Return the job that a message names.
+    """Return the job that a message names; None where it names none.
 
     >>> job_id_of(body_of("0" * 32)) == "0" * 32
     True
     >>> job_id_of("hello")
+    >>> job_id_of(body_of("key#" + "0" * 32))
     """
     try:
         job_id = json.loads(body)["job_id"]
     except (ValueError, TypeError, KeyError):
         return None
-    return job_id if isinstance(job_id, str) and job_id else None
+    return job_id if isinstance(job_id, str) and is_job_id(job_id) else None

@@ -50,9 +50,9 @@ class JobTable:
     table_name: str
     budget: TimeBudget
 
-    def create_all(self, jobs: Sequence[Job]) -> set[str]:
-        """Write jobs and return those that were not there before. Raises GatewayError."""
-        return self._write_those_that_hold({job.job_id: self._new(job) for job in jobs})
+    def create_all(self, jobs: Sequence[Job]) -> None:
+        """Write those of the jobs that are not there. Raises GatewayError."""
+        self._write_those_that_hold({job.job_id: self._new(job) for job in jobs})
 
     def create_under_key(self, job: Job, key: str, *, now: int) -> KeyedJob | None:
         """Write a job and the key that names it in one step, unless the key names one already: return that then.
@@ -93,8 +93,10 @@ class JobTable:
             found |= {job.job_id: job for job in call_service(partial(self._read, ids), self.budget)}
         return found
 
-    def claim(self, job_ids: Sequence[str], *, claim: str, now: int, until: int, updated_at: str) -> set[str]:
-        """Take those of the jobs that are free and return them; nobody else can until then. Raises GatewayError.
+    def claim(self, jobs: Sequence[Job], *, claim: str, now: int, until: int, updated_at: str) -> set[str]:
+        """Take those of the jobs that are free and as they were seen, and return them; nobody else can until then.
+
+        Raises GatewayError.
 
         One that had failed is watched from now on again.
         """
@@ -104,17 +106,15 @@ class JobTable:
             "free_at": until,
             "updated_at": updated_at,
         }
-        condition = {":now": attribute("free_at", now)}
         return self._write_those_that_hold(
             {
-                job_id: self._update(
-                    job_id,
+                job.job_id: self._update(
+                    job.job_id,
                     values,
-                    "free_at <= :now",
-                    condition,
-                    unless_set={"watched": job_id[0], "overdue_at": now + OVERDUE_SECONDS},
+                    *_free_and_unchanged(job, now),
+                    unless_set={"watched": job.job_id[0], "overdue_at": now + OVERDUE_SECONDS},
                 )
-                for job_id in job_ids
+                for job in jobs
             }
         )
 
@@ -136,8 +136,7 @@ class JobTable:
                 job.job_id: self._update(
                     job.job_id,
                     {"job_status": "failed", "problem": problem, "updated_at": updated_at},
-                    "free_at <= :now AND updated_at = :seen",
-                    {":now": attribute("free_at", now), ":seen": {"S": job.updated_at}},
+                    *_free_and_unchanged(job, now),
                     final=True,
                 )
                 for job, problem in problems.items()
@@ -239,6 +238,11 @@ class JobTable:
             else:
                 break
         return set(pending)
+
+
+def _free_and_unchanged(job: Job, now: int) -> tuple[str, dict[str, Any]]:
+    values = {":now": attribute("free_at", now), ":seen": attribute("updated_at", job.updated_at)}
+    return "free_at <= :now AND updated_at = :seen", values
 
 
 def chunks(items: Iterable[_Item], size: int) -> Iterable[list[_Item]]:

@@ -17,6 +17,7 @@ _RESERVE_MILLISECONDS = 15_000
 tracer.patch(["botocore"])
 _table = job_table(os.environ)
 _queue, _dead_letters = job_queue(os.environ), job_queue(os.environ, "DEAD_LETTER_QUEUE_URL")
+_settled: set[str] = set()  # of the calls before, which spares most of the reading when there are many dead letters
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -27,7 +28,7 @@ def handler(_event: object, context: LambdaContext) -> dict[str, int]:
     def time_left() -> bool:
         return context.get_remaining_time_in_millis() > _RESERVE_MILLISECONDS
 
-    buried = bury(table=_table, queue=_queue, dead_letters=_dead_letters, time_left=time_left)
+    buried = bury(table=_table, queue=_queue, dead_letters=_dead_letters, settled=_settled, time_left=time_left)
     if buried:
         logger.warning("jobs failed whose messages died", jobs=len(buried))
     reminded = remind(table=_table, queue=_queue, time_left=time_left)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from textprep import Language
@@ -14,7 +13,7 @@ from textprep import Language
 from text_classification.gateways.errors import GatewayError, RejectedError
 from text_classification.gateways.job_items import ASYNCHRONOUS, Job
 from text_classification.gateways.job_objects import JobObjects
-from text_classification.gateways.job_table import JobTable
+from text_classification.gateways.job_table import JobTable, chunks
 from text_classification.gateways.model_endpoint import Classifier, ModelAnswer
 from text_classification.gateways.preprocessor import Annotation, Annotator
 from text_classification.logic.classification import (
@@ -25,12 +24,12 @@ from text_classification.logic.classification import (
 )
 from text_classification.logic.job_outcomes import Again, Done, Outcome, Outcomes, Postponed, Refused
 from text_classification.logic.job_results import JobResults, ResultKeeper, results_of
+from text_classification.logic.job_work import Size, Work, together
 from text_classification.logic.jobs import request_of, seconds_of, timestamp
 from text_classification.logic.large_jobs import LargeJobs
 from text_classification.logic.requests import (
     MAX_CHARACTERS_TOGETHER,
     MAX_TEXTS,
-    ClassificationRequest,
     InvalidRequestError,
 )
 
@@ -41,37 +40,12 @@ _NO_TIME = "no time was left for it"
 _LATE = Again(problem=_NO_TIME)
 _UNSOLVED = Again(problem="no time was left to find out whose texts the model refused")
 _THREADS = 10
+_JOBS_IN_MEMORY = 500
+_TEXTS_IN_MEMORY = 1_000
+"""The items of so many jobs are read at once, and the texts of so many, or of one larger job: memory is for that."""
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Size:
-    payload_bytes: int = 0
-    texts: int = 0
-    characters: int = 0
-
-    def __add__(self, other: _Size) -> _Size:
-        return _Size(
-            payload_bytes=self.payload_bytes + other.payload_bytes,
-            texts=self.texts + other.texts,
-            characters=self.characters + other.characters,
-        )
-
-    def within(self, *, payload_bytes: int, texts: int, characters: int) -> bool:
-        return self.payload_bytes <= payload_bytes and self.texts <= texts and self.characters <= characters
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Work:
-    job_id: str
-    request: ClassificationRequest
-    languages: Sequence[Language]
-    size: _Size = field(init=False)
-
-    def __post_init__(self) -> None:
-        texts = self.request.texts
-        payload = json.dumps({"texts": texts}, ensure_ascii=False)
-        size = _Size(payload_bytes=len(payload.encode()), texts=len(texts), characters=sum(map(len, texts)))
-        object.__setattr__(self, "size", size)
+_Annotations = Callable[[], Mapping[int, Annotation]]
+"""Waits for the annotations of a job's texts, and returns them by the text's index."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,52 +104,76 @@ class Consumer:
         Raises:
             GatewayError: The table could not be read or written.
         """
-        jobs = self.table.read(list(deliveries))
-        outcomes: dict[str, Outcome] = {job_id: Refused(problem="there is no such job") for job_id in deliveries}
-        open_jobs: dict[str, Job] = {}
-        for job_id, job in jobs.items():
-            if job.job_status == "succeeded" or (job.claim == ASYNCHRONOUS and job.job_status == "running"):
-                outcomes[job_id] = Done()  # or it will be, without this message
-            elif job.job_status == "failed" and deliveries[job_id].sent_at <= seconds_of(job.updated_at):
-                # On its way to the dead letters. What is driven back from there is a new message.
-                outcomes[job_id] = Refused(problem=job.problem or "it failed before")
-            else:
-                open_jobs[job_id] = job
-        claimed, taken = self._claim(open_jobs)
-        work, unusable = self._load(claimed)
-        outcomes |= {**taken, **unusable}
-        for each in filter(self._is_large, work):
-            outcomes |= self._hand_over(each)
-        together = [each for each in work if not self._is_large(each)]
-        together.sort(key=lambda each: -deliveries[each.job_id].receive_count)
-        alone = [each for each in together if deliveries[each.job_id].receive_count > self.alone_after]
+        outcomes: dict[str, Outcome] = {}
+        claimed: set[str] = set()
         # First those that were tried most, since what there is no time for is counted anew: so each comes to its end.
-        for group in [*([each] for each in alone), *self._groups(together[len(alone) :])]:
-            outcomes |= self._classify(group)
-        if any(outcomes[each.job_id] != _LATE for each in work):
-            outcomes |= {job_id: Postponed(problem=_NO_TIME) for job_id, each in outcomes.items() if each == _LATE}
+        for some in chunks(sorted(deliveries, key=lambda job_id: -deliveries[job_id].receive_count), _JOBS_IN_MEMORY):
+            if self.remaining_seconds() < self.keep_seconds:
+                outcomes |= dict.fromkeys(some, _LATE)
+                continue
+            jobs, settled = self._claimed({job_id: deliveries[job_id] for job_id in some})
+            outcomes |= settled
+            claimed |= {job.job_id for job in jobs}
+            alone = [job for job in jobs if deliveries[job.job_id].receive_count > self.alone_after]
+            self._work_on(alone, jobs[len(alone) :], outcomes)
+        late = {job_id for job_id, outcome in outcomes.items() if outcome == _LATE}
+        if claimed - late:
+            outcomes |= dict.fromkeys(late, Postponed(problem=_NO_TIME))
         return outcomes
 
-    def _claim(self, jobs: Mapping[str, Job]) -> tuple[list[Job], Outcomes]:
+    def _work_on(self, alone: Sequence[Job], others: Sequence[Job], outcomes: dict[str, Outcome]) -> None:
+        for work in self._loaded(alone, outcomes):
+            outcomes |= self._classify([work])
+        for some in ([job for job in others if not _is_large(job)], list(filter(_is_large, others))):
+            for group in together(self._loaded(some, outcomes), lambda each: each.size, self._is_one_call):
+                outcomes |= self._classify(group)
+
+    def _claimed(self, deliveries: Mapping[str, Delivery]) -> tuple[list[Job], Outcomes]:
+        """Claim jobs and return them, in that order, and what is to become of those that are not to be worked on."""
+        jobs = self.table.read(list(deliveries))
+        settled: dict[str, Outcome] = {}
+        open_jobs: list[Job] = []
+        for job_id, delivery in deliveries.items():
+            job = jobs.get(job_id)
+            if job is None:
+                settled[job_id] = Refused(problem="there is no such job")
+            elif job.job_status == "succeeded" or (job.claim == ASYNCHRONOUS and job.job_status == "running"):
+                settled[job_id] = Done()  # or it will be, without this message
+            elif job.job_status == "failed" and delivery.sent_at <= seconds_of(job.updated_at):
+                # On its way to the dead letters. What is driven back from there is a new message.
+                settled[job_id] = Refused(problem=job.problem or "it failed before")
+            else:
+                open_jobs.append(job)
+        claimed, taken = self._claim(open_jobs)
+        return claimed, {**settled, **taken}
+
+    def _claim(self, jobs: Sequence[Job]) -> tuple[list[Job], Outcomes]:
         now = int(time.time())
         until = now + int(self.remaining_seconds()) + 1
         updated_at = timestamp(datetime.now(UTC))
-        claimed = self.table.claim(list(jobs), claim=self.claim, now=now, until=until, updated_at=updated_at)
+        claimed = self.table.claim(jobs, claim=self.claim, now=now, until=until, updated_at=updated_at)
         taken = {
-            job_id: Again(problem=None, seconds=max(1, job.free_at - now + 1))
-            for job_id, job in jobs.items()
-            if job_id not in claimed
+            job.job_id: Again(problem=None, seconds=max(1, job.free_at - now + 1))
+            for job in jobs
+            if job.job_id not in claimed
         }
-        return [jobs[job_id] for job_id in jobs if job_id in claimed], taken
+        return [job for job in jobs if job.job_id in claimed], taken
 
-    def _load(self, jobs: Sequence[Job]) -> tuple[list[_Work], Outcomes]:
+    def _loaded(self, jobs: Iterable[Job], outcomes: dict[str, Outcome]) -> Iterator[Work]:
+        """Yield jobs to be labelled in a call, reading a few ahead; all others get their outcome."""
         with ThreadPoolExecutor(_THREADS) as threads:
-            loaded = dict(zip((job.job_id for job in jobs), threads.map(self._loaded, jobs), strict=True))
-        work = [each for each in loaded.values() if isinstance(each, _Work)]
-        return work, {job_id: each for job_id, each in loaded.items() if not isinstance(each, _Work)}
+            for some in together(jobs, lambda job: Size(texts=job.texts), lambda size: size.texts <= _TEXTS_IN_MEMORY):
+                for job, loaded in zip(some, threads.map(self._load, some), strict=True):
+                    if not isinstance(loaded, Work):
+                        outcomes[job.job_id] = loaded
+                    elif self._is_larger_than_a_call(loaded.size):
+                        outcomes[job.job_id] = self._hand_over(loaded)
+                        del loaded  # before the next one is read
+                    else:
+                        yield loaded
 
-    def _loaded(self, job: Job) -> _Work | Outcome:
-        if self.remaining_seconds() < self.keep_seconds:
+    def _load(self, job: Job) -> Work | Outcome:
+        if self.remaining_seconds() < (self.keep_seconds if _is_large(job) else self.call_seconds):
             return _LATE
         try:
             request = request_of(job, self.objects)
@@ -185,69 +183,60 @@ class Consumer:
             return Refused(problem=str(error))
         except GatewayError as error:
             return Again(problem=f"the request could not be read: {error}")
-        return _Work(job_id=job.job_id, request=request, languages=languages)
+        return Work(job_id=job.job_id, request=request, languages=languages)
 
-    def _groups(self, work: Iterable[_Work]) -> Iterator[list[_Work]]:
-        """Yield jobs that fit into one call together; mostly that is all of them."""
-        group: list[_Work] = []
-        size = _Size()
-        for each in work:
-            if group and not self._is_one_call(size + each.size):
-                yield group
-                group, size = [], _Size()
-            group.append(each)
-            size += each.size
-        if group:
-            yield group
-
-    def _is_one_call(self, size: _Size) -> bool:
+    def _is_one_call(self, size: Size) -> bool:
         return size.within(
             payload_bytes=self.max_payload_bytes,
             texts=self.max_texts_per_call,
             characters=self.max_texts_per_call * CHARACTERS_A_TEXT,
         )
 
-    def _is_large(self, work: _Work) -> bool:
+    def _is_larger_than_a_call(self, size: Size) -> bool:
         """Whether it is more than a caller of the API may send, which only files hold, or than the endpoint takes."""
-        return not work.size.within(
+        return not size.within(
             payload_bytes=self.max_payload_bytes, texts=MAX_TEXTS, characters=MAX_CHARACTERS_TOGETHER
         )
 
-    def _classify(self, group: Sequence[_Work], *, late: Again = _LATE) -> Outcomes:
-        """Label jobs in one call. When the model refuses their texts, halve them until it is seen whose they are."""
+    def _classify(self, group: Sequence[Work]) -> Outcomes:
         if self.remaining_seconds() < self.call_seconds:
-            return {each.job_id: late for each in group}
+            return {each.job_id: _LATE for each in group}
         with ThreadPoolExecutor() as threads:
-            annotations = [self._annotate(each, threads) for each in group]
-            try:
-                answer = self.classifier.classify([text for each in group for text in each.request.texts])
-            except RejectedError as error:
-                if len(group) == 1:
-                    return {group[0].job_id: Refused(problem=error.cause)}
-                middle = len(group) // 2
-                first, second = (self._classify(half, late=_UNSOLVED) for half in (group[:middle], group[middle:]))
-                return {**first, **second}
-            except GatewayError as error:
-                return {each.job_id: Again(problem=str(error)) for each in group}
-            results, outcomes = _results(group, answer, annotations)
-        return {**outcomes, **self._keep(results, {each.job_id: each.request.texts for each in group})}
+            return self._label(
+                [(each, start_annotating(each.request, each.languages, self.annotators, threads)) for each in group]
+            )
 
-    def _hand_over(self, work: _Work) -> Outcomes:
+    def _label(self, group: Sequence[tuple[Work, _Annotations]]) -> Outcomes:
+        """Label jobs in one call. When the model refuses their texts, halve them until it is seen whose they are."""
+        try:
+            answer = self.classifier.classify([text for work, _ in group for text in work.request.texts])
+        except RejectedError as error:
+            if len(group) == 1:
+                return {group[0][0].job_id: Refused(problem=error.cause)}
+            middle = len(group) // 2
+            return {**self._label_in_time(group[:middle]), **self._label_in_time(group[middle:])}
+        except GatewayError as error:
+            return {work.job_id: Again(problem=str(error)) for work, _ in group}
+        results, outcomes = _results(group, answer)
+        return {**outcomes, **self._keep(results, {work.job_id: work.request.texts for work, _ in group})}
+
+    def _label_in_time(self, half: Sequence[tuple[Work, _Annotations]]) -> Outcomes:
+        if self.remaining_seconds() < self.call_seconds:
+            return {work.job_id: _UNSOLVED for work, _ in half}
+        return self._label(half)
+
+    def _hand_over(self, work: Work) -> Outcome:
         """Let the asynchronous endpoint have a large job."""
         if self.remaining_seconds() < self.keep_seconds:
-            return {work.job_id: _LATE}
+            return _LATE
         if self.large_jobs is not None:
-            return {work.job_id: self.large_jobs.hand_over(work.job_id, work.request.texts, claim=self.claim)}
+            return self.large_jobs.hand_over(work.job_id, work.request.texts, claim=self.claim)
         size = work.size
-        problem = (
-            f"it has {size.texts:,} texts of {size.characters:,} characters, {size.payload_bytes:,} bytes: without an "
-            f"asynchronous endpoint a job has at most {MAX_TEXTS:,} texts, at most {MAX_CHARACTERS_TOGETHER:,} "
-            f"characters and at most {self.max_payload_bytes:,} bytes"
+        return Refused(
+            problem=f"it has {size.texts:,} texts of {size.characters:,} characters, {size.payload_bytes:,} bytes: "
+            f"without an asynchronous endpoint a job has at most {MAX_TEXTS:,} texts, at most "
+            f"{MAX_CHARACTERS_TOGETHER:,} characters and at most {self.max_payload_bytes:,} bytes"
         )
-        return {work.job_id: Refused(problem=problem)}
-
-    def _annotate(self, work: _Work, threads: Executor) -> Callable[[], Mapping[int, Annotation]]:
-        return start_annotating(work.request, work.languages, self.annotators, threads)
 
     def _keep(self, results: Sequence[JobResults], texts: Mapping[str, Sequence[str]]) -> Outcomes:
         try:
@@ -256,14 +245,17 @@ class Consumer:
             return {each.job_id: Again(problem=f"the results could not be kept: {error}") for each in results}
 
 
-def _results(
-    group: Sequence[_Work], answer: ModelAnswer, annotations: Sequence[Callable[[], Mapping[int, Annotation]]]
-) -> tuple[list[JobResults], Outcomes]:
+def _is_large(job: Job) -> bool:
+    """Whether a job is for the asynchronous endpoint by its number of texts; it may be by their length as well."""
+    return job.texts > MAX_TEXTS
+
+
+def _results(group: Sequence[tuple[Work, _Annotations]], answer: ModelAnswer) -> tuple[list[JobResults], Outcomes]:
     """Give each job its part of the model's answer; a job whose annotations are missing has none yet."""
     remaining = iter(answer.results)
     results: list[JobResults] = []
     outcomes: dict[str, Outcome] = {}
-    for work, annotated in zip(group, annotations, strict=True):
+    for work, annotated in group:
         labels = [next(remaining) for _ in work.request.texts]
         try:
             texts = classified_texts(labels, work.languages, annotated())

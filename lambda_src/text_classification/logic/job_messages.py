@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from text_classification.gateways.asynchronous_endpoint import Notification
+from text_classification.gateways.errors import GatewayError
 from text_classification.gateways.job_items import Ending
 from text_classification.gateways.job_queue import JobQueue
 from text_classification.gateways.job_table import JobTable
 from text_classification.logic.job_batch import Consumer, Delivery
 from text_classification.logic.job_outcomes import Again, Done, Outcome, Outcomes, Postponed, Refused
 from text_classification.logic.jobs import timestamp
+from text_classification.logic.large_jobs import finish_without_endpoint
 
 MAX_PROBLEM = 500
 LONGEST_PAUSE_SECONDS = 900
 """The longest pause between two tries."""
+_UNTIL_WRITTEN_DOWN_SECONDS = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,9 +83,9 @@ def consume(messages: Sequence[Message], *, consumer: Consumer, queue: JobQueue,
         )
         for job_id, some in of_jobs.items()
     }
-    outcomes = consumer.work_on(deliveries) if deliveries else {}
+    outcomes = dict(consumer.work_on(deliveries) if deliveries else {})
+    outcomes |= _queue_anew([job_id for job_id, each in outcomes.items() if isinstance(each, Postponed)], queue)
     _write_down(outcomes, deliveries, consumer.table, consumer.claim, retries)
-    queue.send(sorted(job_id for job_id, outcome in outcomes.items() if isinstance(outcome, Postponed)))
     staying = {
         message: outcome
         for message in messages
@@ -92,13 +95,28 @@ def consume(messages: Sequence[Message], *, consumer: Consumer, queue: JobQueue,
     return {message.message_id for message in staying}
 
 
+def _queue_anew(job_ids: Sequence[str], queue: JobQueue) -> Outcomes:
+    """Send a message for each postponed job; those of which that fails keep theirs, and have used up a try."""
+    try:
+        queue.send(job_ids, delay_seconds=_UNTIL_WRITTEN_DOWN_SECONDS)
+    except GatewayError as error:
+        return {
+            job_id: Again(problem=f"no time was left for it, nor could it wait anew: {error}") for job_id in job_ids
+        }
+    return {}
+
+
 def _outcome(message: Message, outcomes: Outcomes, consumer: Consumer, retries: Retries) -> Outcome:
-    if message.notification and consumer.large_jobs:
-        if consumer.remaining_seconds() < consumer.keep_seconds:
-            return Again(problem=None)
-        last_try = message.receive_count >= retries.max_receive_count
-        return consumer.large_jobs.finish(message.notification, last_try=last_try)
-    return outcomes[message.job_id] if message.job_id else Refused(problem="the message names no job")
+    if message.job_id:
+        return outcomes[message.job_id]
+    if message.notification is None:
+        return Refused(problem="the message names no job")
+    if consumer.remaining_seconds() < consumer.keep_seconds:
+        return Again(problem=None)
+    if consumer.large_jobs is None:
+        return finish_without_endpoint(message.notification, consumer.table)
+    last_try = message.receive_count >= retries.max_receive_count
+    return consumer.large_jobs.finish(message.notification, sent_at=message.sent_at, last_try=last_try)
 
 
 def _pause(outcome: Outcome, receive_count: int, retries: Retries) -> int:

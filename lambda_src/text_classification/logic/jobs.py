@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from text_classification.gateways.errors import UnavailableError
-from text_classification.gateways.job_items import OVERDUE_SECONDS, Job
+from text_classification.gateways.job_items import OVERDUE_SECONDS, Job, is_job_id
 from text_classification.gateways.job_objects import JobObjects
 from text_classification.gateways.job_table import JobTable
 from text_classification.logic.errors import ConflictError, NotFoundError
@@ -28,10 +28,12 @@ Messages hold the job's id alone, so that the 1,048,576 bytes that SQS allows a 
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 """
 
-MAX_ANSWER_BYTES = 5 * 1024 * 1024
-"""The largest results that an answer holds; Lambda's own limit is 6 MB."""
+MAX_ANSWER_BYTES = 6_000_000
+"""The largest results that an answer holds, as a string in JSON, which Lambda gets: its own limit is 6 MB of that.
 
-_JOB_ID = re.compile(r"[0-9a-f]{32}")
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+"""
+
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 
 
@@ -145,7 +147,7 @@ def look_at(job_id: str, *, table: JobTable, objects: JobObjects) -> dict[str, A
         NotFoundError: There is none of that id.
         GatewayError: Table or results could not be read.
     """
-    job = table.read([job_id]).get(job_id) if _JOB_ID.fullmatch(job_id) else None
+    job = table.read([job_id]).get(job_id) if is_job_id(job_id) else None
     if job is None:
         raise NotFoundError(f"there is no job {job_id[:40]!r}, or no longer")
     view: dict[str, Any] = {
@@ -159,8 +161,8 @@ def look_at(job_id: str, *, table: JobTable, objects: JobObjects) -> dict[str, A
     if job.result_key:
         view["model_version"] = job.model_version
         view["result_url"] = f"s3://{objects.bucket}/{job.result_key}"
-        document = objects.read(job.result_key)
-        if len(document) <= MAX_ANSWER_BYTES:
+        document = objects.read(job.result_key).decode()
+        if len(json.dumps(document)) <= MAX_ANSWER_BYTES:
             view["results"] = json.loads(document)["results"]
     return view
 

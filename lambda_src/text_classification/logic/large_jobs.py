@@ -14,15 +14,17 @@ from datetime import UTC, datetime
 
 from text_classification.gateways.asynchronous_endpoint import AsynchronousEndpoint, Locations, Notification
 from text_classification.gateways.errors import GatewayError, RejectedError
-from text_classification.gateways.job_items import ASYNCHRONOUS, Ending, Job
+from text_classification.gateways.job_items import ASYNCHRONOUS, Ending, Job, is_job_id
 from text_classification.gateways.job_objects import JobObjects
 from text_classification.gateways.job_table import JobTable
 from text_classification.logic.classification import classified_texts, languages_of
 from text_classification.logic.job_outcomes import Again, Done, Outcome, Refused
 from text_classification.logic.job_results import ResultKeeper, results_of
-from text_classification.logic.jobs import request_of, timestamp
+from text_classification.logic.jobs import request_of, seconds_of, timestamp
+from text_classification.logic.requests import InvalidRequestError
 
 _SILENCE = "the asynchronous endpoint said nothing of it in time, and left neither an answer nor an error in S3"
+_NO_ENDPOINT = "the queue no longer has the asynchronous endpoint that had it: send it again when there is one"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,46 +67,76 @@ class LargeJobs:
             return Again(problem=f"the asynchronous endpoint did not take it: {error}")
         return Done() if handed else Again(problem=None)
 
-    def finish(self, notification: Notification, *, last_try: bool) -> Outcome:
+    def finish(self, notification: Notification, *, sent_at: float, last_try: bool) -> Outcome:
         """Keep the results of a job that the endpoint is done with, or say why there are none.
 
         A job that nobody else will speak of any more fails with the last try to keep its results.
+
+        Args:
+            notification: What the endpoint says of it, or the reminder.
+            sent_at: When that was, in seconds since 1970.
+            last_try: Whether it does not come again.
         """
-        outcome = self._finish(notification)
+        outcome = self._finish(notification, sent_at)
         if last_try and notification.status == "overdue" and isinstance(outcome, Again) and outcome.problem:
             with suppress(GatewayError):  # it is overdue again in a quarter of an hour
-                return self._fail(notification.job_id, outcome.problem)
+                return fail(notification.job_id, outcome.problem, self.table)
         return outcome
 
-    def _finish(self, notification: Notification) -> Outcome:
-        job_id = notification.job_id
+    def _finish(self, notification: Notification, sent_at: float) -> Outcome:
+        if not is_job_id(notification.job_id):
+            return Done()  # another caller of the endpoint knows it
         try:
-            job = self.table.read([job_id]).get(job_id)
+            job = self.table.read([notification.job_id]).get(notification.job_id)
             if job is None or job.job_status in ("succeeded", "failed"):
-                return Done()  # told before, or of no interest any more
+                return _known_of_ended(job, sent_at)
             if job.claim != ASYNCHRONOUS:
                 return Again(problem=None)  # the endpoint was faster than whoever handed the job over
-            said = self._left_by_endpoint(job) if notification.status == "overdue" else notification
-            if said is None:
-                return self._fail(job_id, _SILENCE)
-            request = request_of(job, self.objects)
-            try:
-                answer = self.endpoint.answer(said, expected=len(request.texts))
-            except RejectedError as error:
-                return self._fail(job_id, error.cause)
-            texts = classified_texts(answer.results, languages_of(request), {})
-            results = results_of(job_id, answer.model_version, texts)
-            return self.keeper.keep([results], {job_id: request.texts}, claim=ASYNCHRONOUS)[job_id]
+            return self._keep(job, notification)
         except GatewayError as error:
             return Again(problem=str(error))
+
+    def _keep(self, job: Job, notification: Notification) -> Outcome:
+        said = self._left_by_endpoint(job) if notification.status == "overdue" else notification
+        if said is None:
+            return fail(job.job_id, _SILENCE, self.table)
+        try:
+            request = request_of(job, self.objects)
+            answer = self.endpoint.answer(said, expected=len(request.texts))
+        except InvalidRequestError as error:
+            return fail(job.job_id, str(error), self.table)
+        except RejectedError as error:
+            return fail(job.job_id, error.cause, self.table)
+        texts = classified_texts(answer.results, languages_of(request), {})
+        results = results_of(job.job_id, answer.model_version, texts)
+        return self.keeper.keep([results], {job.job_id: request.texts}, claim=ASYNCHRONOUS)[job.job_id]
 
     def _left_by_endpoint(self, job: Job) -> Notification | None:
         locations = Locations(output_url=str(job.output_url), failure_url=job.failure_url)
         return self.endpoint.found(job.job_id, locations)
 
-    def _fail(self, job_id: str, problem: str) -> Outcome:
-        ending = Ending(
-            job_id=job_id, job_status="failed", updated_at=timestamp(datetime.now(UTC)), problem=problem[:500]
-        )
-        self.table.end([ending], claim=ASYNCHRONOUS)
-        return Refused(problem=problem)
+
+def _known_of_ended(job: Job | None, sent_at: float) -> Outcome:
+    """Return what becomes of a message about a job that has ended: the one that it failed by is to be a dead letter."""
+    if job is not None and job.job_status == "failed" and sent_at <= seconds_of(job.updated_at):
+        return Refused(problem=job.problem or "it failed before")
+    return Done()
+
+
+def finish_without_endpoint(notification: Notification, table: JobTable) -> Outcome:
+    """Let a job fail that an endpoint had which the queue no longer has, when a reminder comes of it."""
+    if not is_job_id(notification.job_id):
+        return Done()
+    if notification.status != "overdue":
+        return Refused(problem=_NO_ENDPOINT)
+    try:
+        return fail(notification.job_id, _NO_ENDPOINT, table)
+    except GatewayError as error:
+        return Again(problem=str(error))
+
+
+def fail(job_id: str, problem: str, table: JobTable) -> Refused:
+    """Let a job fail that an asynchronous endpoint has. Raises GatewayError."""
+    ending = Ending(job_id=job_id, job_status="failed", updated_at=timestamp(datetime.now(UTC)), problem=problem[:500])
+    table.end([ending], claim=ASYNCHRONOUS)
+    return Refused(problem=problem)

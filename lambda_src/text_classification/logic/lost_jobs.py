@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from text_classification.gateways.asynchronous_endpoint import reminder_of
 from text_classification.gateways.job_items import ASYNCHRONOUS, OVERDUE_SECONDS, SHARDS, Job
-from text_classification.gateways.job_queue import JobQueue, body_of
-from text_classification.gateways.job_table import JobTable
+from text_classification.gateways.job_queue import JobQueue, PeekedMessage, body_of
+from text_classification.gateways.job_table import JobTable, chunks
 from text_classification.logic.job_messages import LONGEST_PAUSE_SECONDS
 from text_classification.logic.jobs import seconds_of, timestamp
 
-_HIDDEN_SECONDS = 20
+_HIDDEN_SECONDS = 60  # as long as the function may run
+_THREADS = 8
+_SHOWN_AT_ONCE = 10
 _REMINDED_AGAIN_SECONDS = 15 * 60
 _DIED = (
     "the function that worked on it ended without an answer in the last of its tries: it was killed, timed out or "
@@ -21,7 +24,9 @@ _DIED = (
 )
 
 
-def bury(*, table: JobTable, queue: JobQueue, dead_letters: JobQueue, time_left: Callable[[], bool]) -> set[str]:
+def bury(
+    *, table: JobTable, queue: JobQueue, dead_letters: JobQueue, settled: set[str], time_left: Callable[[], bool]
+) -> set[str]:
     """Let the jobs of dead letters fail that nobody could do it for, and return them. The messages stay.
 
     A consumer that was killed, timed out or ran out of memory in a job's last try has not said so. While another
@@ -31,33 +36,50 @@ def bury(*, table: JobTable, queue: JobQueue, dead_letters: JobQueue, time_left:
         table: The jobs.
         queue: Where their messages come back to.
         dead_letters: Where those are that do not.
+        settled: The dead letters that were looked at for good; this call's are added, and what is gone is removed.
         time_left: Tells whether there is time for more.
 
     Raises:
         GatewayError: Table or queue could not be reached.
     """
     buried: set[str] = set()
-    seen: set[str] = set()
-    while time_left():
-        found = dead_letters.peek(hidden_seconds=_HIDDEN_SECONDS)
-        if found.keys() <= seen:
-            break  # each was looked at
-        job_ids = {job_id for message, job_id in found.items() if message not in seen and job_id}
-        seen |= found.keys()
-        jobs = table.read(sorted(job_ids))
-        silent = [job for job in jobs.values() if job.job_status in ("queued", "running") and job.claim != ASYNCHRONOUS]
-        if not silent:
-            continue
-        hidden, now = queue.visibility_seconds(), time.time()
-        problems = {
-            job: _DIED + (f"; the try before: {job.problem}" if job.problem else "")
-            for job in silent
-            for longest in [hidden if job.job_status == "running" else hidden + LONGEST_PAUSE_SECONDS]
-            if seconds_of(job.updated_at) + longest < now
-        }
-        if problems:
-            buried |= table.bury(problems, now=int(now), updated_at=timestamp(datetime.now(UTC)))
+    seen: dict[str, PeekedMessage] = {}
+    with ThreadPoolExecutor(_THREADS) as threads:
+        while time_left():
+            peeks = threads.map(lambda _: dead_letters.peek(hidden_seconds=_HIDDEN_SECONDS), range(_THREADS))
+            found = {message.message_id: message for some in peeks for message in some}
+            new = [message for name, message in found.items() if name not in seen]
+            if not new:  # each was looked at
+                settled.intersection_update(seen)
+                break
+            seen |= found
+            unsettled = [message for message in new if message.message_id not in settled]
+            open_jobs = _open_jobs(unsettled, table)
+            settled |= {message.message_id for message in unsettled if message.job_id not in open_jobs}
+            buried |= _bury([job for job in open_jobs.values() if job.claim != ASYNCHRONOUS], table, queue)
+        # For whoever drives them back or counts them.
+        for some in chunks(seen.values(), _SHOWN_AT_ONCE):
+            if time_left():
+                dead_letters.delay({message.receipt: 0 for message in some})
     return buried
+
+
+def _open_jobs(messages: Sequence[PeekedMessage], table: JobTable) -> dict[str, Job]:
+    jobs = table.read(sorted({message.job_id for message in messages if message.job_id}))
+    return {job_id: job for job_id, job in jobs.items() if job.job_status in ("queued", "running")}
+
+
+def _bury(jobs: Sequence[Job], table: JobTable, queue: JobQueue) -> set[str]:
+    if not jobs:
+        return set()
+    hidden, now = queue.visibility_seconds(), time.time()
+    problems = {
+        job: _DIED + (f"; the try before: {job.problem}" if job.problem else "")
+        for job in jobs
+        for longest in [hidden if job.job_status == "running" else hidden + LONGEST_PAUSE_SECONDS]
+        if seconds_of(job.updated_at) + longest < now
+    }
+    return table.bury(problems, now=int(now), updated_at=timestamp(datetime.now(UTC)))
 
 
 def remind(*, table: JobTable, queue: JobQueue, time_left: Callable[[], bool]) -> set[str]:

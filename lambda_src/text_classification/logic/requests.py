@@ -177,6 +177,10 @@ def parse_large_job(body: bytes) -> ClassificationRequest:
     """
     request = validated(lambda: LargeRequest.model_validate_json(body), LargeRequest)
     if request.annotations:
+        if (entries := len(request.texts)) > MAX_TEXTS:
+            raise InvalidRequestError(
+                [f"texts has {entries:,} entries: must have from 1 to {MAX_TEXTS} with annotations"], kinds=["too_long"]
+            )
         _check_size(request.texts, MAX_CHARACTERS_TOGETHER_ANNOTATED, " with annotations")
     _check_size(request.texts, MAX_CHARACTERS_OF_A_LARGE_JOB)
     return request

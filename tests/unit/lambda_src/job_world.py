@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -76,10 +77,12 @@ class World:
     rows: Rows
     consumer: Consumer
 
-    def accept(self, *texts: str, key: str | None = None, now: datetime | None = None) -> str:
+    def accept(
+        self, *texts: str, key: str | None = None, now: datetime | None = None, annotations: bool = False
+    ) -> str:
         """Accept a job that is remembered for an hour."""
         submission = Submission(
-            request=LargeRequest(texts=list(texts)),
+            request=LargeRequest(texts=list(texts), annotations=annotations),
             submitted_by="api",
             retention_seconds=3600,
             key=key,
@@ -90,6 +93,11 @@ class World:
     def job(self, job_id: str) -> Job:
         return self.table.read([job_id])[job_id]
 
+    def claim(self, job_id: str, *, claim: str, until: int, now: int = 0, updated_at: str = "now") -> None:
+        """Let another consumer have a job."""
+        jobs = [self.job(job_id)]
+        assert self.table.claim(jobs, claim=claim, now=now, until=until, updated_at=updated_at) == {job_id}
+
     def consume(
         self, *job_ids: str | None, receive_count: int = 1, sent_at: float | None = None, **changes: Any
     ) -> set[str]:
@@ -97,7 +105,7 @@ class World:
         messages = [
             Message(
                 message_id=str(index),
-                receipt=self._receipt(),
+                receipt=self.receipt(),
                 receive_count=receive_count,
                 sent_at=time.time() if sent_at is None else sent_at,
                 job_id=job_id,
@@ -107,17 +115,27 @@ class World:
         consumer = replace(self.consumer, **changes)
         return consume(messages, consumer=consumer, queue=self.queue, retries=RETRIES)
 
-    def _receipt(self) -> str:
+    def receipt(self) -> str:
         self.queue.send(["any"])
         (message,) = self.queue.client.receive_message(QueueUrl=self.queue.queue_url)["Messages"]
         return message["ReceiptHandle"]
+
+    def drain(self) -> list[str]:
+        """Take all messages out of the queue and return the jobs that they name."""
+        sqs, url, found = self.queue.client, self.queue.queue_url, []
+        while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+            for message in messages:
+                found.append(json.loads(message["Body"])["job_id"])
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return found
 
     def let_time_pass(self, job_id: str, **times: str | int) -> None:
         """Let a job be as one that was written longer ago."""
         self.table.client.update_item(
             TableName="jobs",
             Key={"job_id": {"S": job_id}},
-            UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in times),
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in times),
+            ExpressionAttributeNames={f"#{name}": name for name in times},
             ExpressionAttributeValues={f":{name}": attribute(name, value) for name, value in times.items()},
         )
 

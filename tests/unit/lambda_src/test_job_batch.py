@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
+from typing import Any, cast
 
 import pytest
 from text_classification.gateways.errors import UnavailableError
-from text_classification.gateways.job_items import OVERDUE_SECONDS
+from text_classification.gateways.job_items import OVERDUE_SECONDS, Ending
+from text_classification.gateways.job_queue import JobQueue
+from text_classification.gateways.preprocessor import Annotation
+from text_classification.handlers.api import Answer, respond
+from text_classification.logic import job_batch, job_messages
 from text_classification.logic.errors import ConflictError
 from text_classification.logic.job_batch import Delivery
 from text_classification.logic.job_messages import Message, Retries, consume
 from text_classification.logic.job_outcomes import Again, Done, Outcome, Postponed
-from text_classification.logic.jobs import timestamp
-from text_classification.logic.lost_jobs import bury, remind
+from text_classification.logic.jobs import MAX_ANSWER_BYTES, look_at
 
 from tests.unit.lambda_src.job_world import RETRIES, World, job_world
-
-if TYPE_CHECKING:
-    from text_classification.gateways.job_queue import JobQueue
 
 
 @pytest.fixture
@@ -113,18 +113,63 @@ def test_what_breaks_a_call_takes_no_others_with_it_in_the_second_half_of_its_tr
     assert [world.job(job_id).job_status for job_id in jobs] == ["succeeded", "queued", "succeeded"]
 
 
-def test_a_job_that_others_left_no_time_for_was_not_tried_and_waits_anew(world: World) -> None:
+def test_a_job_that_others_left_no_time_for_was_not_tried_and_waits_anew(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_messages, "_UNTIL_WRITTEN_DOWN_SECONDS", 0)
     slow, good = world.accept("deadly"), world.accept("good")
-    remaining = iter([60.0, 60.0, 60.0, 60.0, 0.0])
+    remaining = iter([60.0, 60.0, 60.0, 60.0, 60.0, 0.0])
 
     assert world.consume(slow, good, receive_count=3, remaining_seconds=remaining.__next__) == {"0"}
 
     assert world.model.calls == [["deadly"]]
     assert (world.job(slow).job_status, world.job(slow).problem) == ("failed", "no answer in time")
     assert (world.job(good).job_status, world.job(good).problem) == ("queued", "no time was left for it")
-    assert drain(world) == [good]
+    assert world.drain() == [good]
     assert world.consume(good) == set()
     assert world.results(good) == ["good"]
+
+
+@pytest.mark.parametrize(("receive_count", "status"), [(1, "queued"), (3, "failed")])
+def test_a_job_that_cannot_wait_anew_has_used_up_a_try_and_says_so(
+    world: World, monkeypatch: pytest.MonkeyPatch, receive_count: int, status: str
+) -> None:
+    first, late = world.accept("good"), world.accept("late")
+    remaining = iter([60.0, 60.0, 60.0, 60.0, 60.0, 0.0])
+    receipts = [world.receipt() for _ in range(2)]
+    monkeypatch.setattr(World, "receipt", lambda _: receipts.pop())
+
+    def refuse(*_: object, **__: object) -> None:
+        raise UnavailableError("the queue is out of order", {})
+
+    monkeypatch.setattr(JobQueue, "send", refuse)
+
+    stay = world.consume(
+        first, late, receive_count=receive_count, remaining_seconds=remaining.__next__, alone_after=0
+    )  # fmt: skip
+
+    assert stay == {"1"}
+    assert world.job(first).job_status == "succeeded"
+    assert world.job(late).job_status == status
+    assert "no time was left for it" in str(world.job(late).problem)
+    assert "the queue is out of order" in str(world.job(late).problem)
+
+
+def test_of_a_large_batch_a_part_is_in_memory_and_what_there_is_no_time_for_is_not_even_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_batch, "_JOBS_IN_MEMORY", 2)
+    most, *jobs = [world.accept(f"text {number}") for number in range(5)]
+    now = time.time()
+    deliveries = {job_id: Delivery(receive_count=2 if job_id == most else 1, sent_at=now) for job_id in [*jobs, most]}
+    consumer = replace(world.consumer, remaining_seconds=lambda: 60.0 if len(world.model.calls) < 2 else 2.0)
+
+    outcomes = dict(consumer.work_on(deliveries))
+
+    assert world.model.calls == [["text 0"], ["text 1"]]
+    assert {type(outcomes[job_id]) for job_id in (most, jobs[0])} == {Done}
+    assert {type(outcomes[job_id]) for job_id in jobs[1:]} == {Postponed}
+    assert {world.job(job_id).claim for job_id in jobs[1:]} == {None}
 
 
 def in_a_minute(world: World, receive_counts: Mapping[str, int]) -> dict[str, Outcome]:
@@ -163,7 +208,7 @@ def test_jobs_of_a_refused_call_that_were_not_told_apart_in_time_have_been_tried
 def test_jobs_of_a_refused_call_have_been_tried_also_beside_one_that_is_done(world: World) -> None:
     done = world.accept("fine")
     jobs = [world.accept("poison"), world.accept("good")]
-    remaining = iter([60.0] * 6 + [0.0] * 2)
+    remaining = iter([60.0] * 7 + [0.0] * 2)
     now = time.time()
     deliveries = {done: Delivery(receive_count=2, sent_at=now)}
     deliveries |= {job_id: Delivery(receive_count=1, sent_at=now) for job_id in jobs}
@@ -204,7 +249,7 @@ def test_a_message_for_a_job_that_has_its_results_goes_away(world: World) -> Non
 
 def test_a_job_that_another_consumer_has_is_left_to_it_as_long_as_that_may_live(world: World) -> None:
     job_id = world.accept("a")
-    world.table.claim([job_id], claim="another", now=0, until=2**40, updated_at="now")
+    world.claim(job_id, claim="another", until=2**40)
 
     assert world.consume(job_id) == {"0"}
 
@@ -212,9 +257,19 @@ def test_a_job_that_another_consumer_has_is_left_to_it_as_long_as_that_may_live(
     assert world.job(job_id).claim == "another"
 
 
+def test_a_job_that_has_changed_since_it_was_read_is_not_claimed(world: World) -> None:
+    seen = world.job(world.accept("a"))
+    world.claim(seen.job_id, claim="another", until=1)
+    world.table.end([Ending(job_id=seen.job_id, job_status="failed", updated_at="later")], claim="another")
+
+    assert world.table.claim([seen], claim="one", now=2, until=3, updated_at="now") == set()
+
+    assert world.job(seen.job_id).job_status == "failed"
+
+
 def test_a_job_of_a_consumer_that_must_have_ended_is_taken_over(world: World) -> None:
     job_id = world.accept("a")
-    world.table.claim([job_id], claim="dead", now=0, until=1, updated_at="now")
+    world.claim(job_id, claim="dead", until=1)
 
     assert world.consume(job_id) == set()
 
@@ -255,105 +310,24 @@ def test_pauses_double_up_to_a_quarter_of_an_hour_and_are_shortened_at_random() 
         assert longest / 2 <= min(pauses) < max(pauses) <= longest
 
 
-def buried(world: World) -> set[str]:
-    """Look at the dead letters, which are in the same queue here."""
-    return bury(table=world.table, queue=world.queue, dead_letters=world.queue, time_left=lambda: True)
-
-
-def ago(seconds: int) -> str:
-    return timestamp(datetime.now(UTC) - timedelta(seconds=seconds))
-
-
-def test_jobs_of_dead_letters_that_nobody_spoke_for_have_failed_and_the_messages_stay(world: World) -> None:
-    silent, spoken = world.accept("a"), world.accept("poison")
-    world.table.claim([silent], claim="dead", now=0, until=1, updated_at=ago(60))
-    world.consume(spoken)
-    world.queue.send([silent, spoken])
-
-    assert buried(world) == {silent}
-
-    assert "ended without an answer" in str(world.job(silent).problem)
-    assert (world.job(silent).watched, world.job(silent).overdue_at) == (None, None)
-    assert world.job(spoken).problem == "it is poison"
-    attributes = world.queue.client.get_queue_attributes(QueueUrl=world.queue.queue_url, AttributeNames=["All"])
-    assert int(attributes["Attributes"]["ApproximateNumberOfMessagesNotVisible"]) >= 2
-
-
-@pytest.mark.parametrize(("status", "seconds"), [("running", 30), ("queued", 930)])
-def test_a_job_of_a_dead_letter_has_not_failed_while_another_message_may_still_come_back(
-    world: World, status: str, seconds: int
-) -> None:
-    job_id = world.accept("a")  # the queue hides a message for 30 seconds; pauses have 900 at most
-    world.queue.send([job_id])
-
-    world.let_time_pass(job_id, job_status=status, updated_at=ago(seconds - 5))
-    assert buried(world) == set()
-    world.queue.send([job_id])  # the first one is hidden for some seconds
-    world.let_time_pass(job_id, updated_at=ago(seconds + 5))
-    assert buried(world) == {job_id}
-
-
-def test_each_dead_letter_is_looked_at_once_in_a_call(world: World) -> None:
-    job_ids = [world.accept(str(number)) for number in range(25)]
-    world.queue.send(job_ids)
-    looks = []
-
-    def peek(*, hidden_seconds: int) -> dict[str, str | None]:
-        looks.append(hidden_seconds)
-        found = world.queue.client.receive_message(
-            QueueUrl=world.queue.queue_url, MaxNumberOfMessages=10, VisibilityTimeout=0
-        )
-        return {each["MessageId"]: json.loads(each["Body"])["job_id"] for each in found["Messages"]}
-
-    queue = cast("JobQueue", SimpleNamespace(peek=peek, visibility_seconds=world.queue.visibility_seconds))
-    assert bury(table=world.table, queue=queue, dead_letters=queue, time_left=lambda: len(looks) < 50) == set()
-
-    assert len(looks) < 50
-
-
-def test_a_job_whose_message_got_lost_gets_another_one(world: World) -> None:
-    lost, running, ended = world.accept("lost"), world.accept("running"), world.accept("ended")
-    world.table.claim([running], claim="dead", now=0, until=1, updated_at="now")
-    assert world.consume(ended) == set()
-    assert remind(table=world.table, queue=world.queue, time_left=lambda: True) == set()
-
-    for job_id in (lost, running):
-        world.let_time_pass(job_id, overdue_at=1)
-    drain(world)
-    assert remind(table=world.table, queue=world.queue, time_left=lambda: True) == {lost, running}
-    assert set(drain(world)) == {lost, running}
-    assert remind(table=world.table, queue=world.queue, time_left=lambda: True) == set()
-
-    assert world.consume(lost, running) == set()
-    assert (world.results(lost), world.results(running)) == (["lost"], ["running"])
-
-
 def test_a_job_that_was_driven_back_is_watched_again(world: World) -> None:
     job_id = world.accept("poison")
     world.consume(job_id)
     assert world.job(job_id).watched is None
 
-    world.table.claim([job_id], claim="dead", now=0, until=1, updated_at="now")
+    world.claim(job_id, claim="dead", until=1)
 
     assert world.job(job_id).watched == job_id[0]
     assert world.job(job_id).overdue_at == OVERDUE_SECONDS
 
 
-def drain(world: World) -> list[str]:
-    """Take all messages out of the queue and return the jobs that they name."""
-    sqs, url, found = world.queue.client, world.queue.queue_url, []
-    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
-        for message in messages:
-            found.append(json.loads(message["Body"])["job_id"])
-            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-    return found
-
-
 def test_a_pause_is_never_longer_than_a_quarter_of_an_hour(world: World) -> None:
     job_id = world.accept("a")
-    world.table.claim([job_id], claim="another", now=0, until=2**40, updated_at="now")
+    world.claim(job_id, claim="another", until=2**40)
     pauses: list[int] = []
-    queue = cast("JobQueue", SimpleNamespace(send=list, delay=lambda seconds: pauses.extend(seconds.values())))
+    queue = cast(
+        "JobQueue", SimpleNamespace(send=lambda *_, **__: None, delay=lambda seconds: pauses.extend(seconds.values()))
+    )
     message = Message(message_id="0", receipt="0", receive_count=1, sent_at=0, job_id=job_id)
 
     assert consume([message], consumer=world.consumer, queue=queue, retries=RETRIES) == {"0"}
@@ -405,6 +379,41 @@ def test_a_key_that_is_used_again_when_its_job_is_forgotten_names_a_new_job(worl
     assert world.consume(second) == set()
     assert world.results(second) == ["b", "c"]
     assert sorted(row.text for (job_id, _), row in world.rows.kept.items() if job_id == second) == ["b", "c"]
+
+
+def test_annotations_are_made_once_for_the_texts_of_a_call_that_is_refused(world: World) -> None:
+    annotated: list[list[str]] = []
+
+    class Annotator:
+        def annotate(self, texts: Sequence[str]) -> list[Annotation]:
+            annotated.append(list(texts))
+            return [{"text": text} for text in texts]
+
+    jobs = [world.accept(text, annotations=True) for text in ("a", "poison", "b", "c")]
+
+    assert world.consume(*jobs, annotators={"en": Annotator()}) == {"1"}
+
+    assert sorted(annotated) == [["a"], ["b"], ["c"], ["poison"]]
+
+
+def test_an_answer_holds_results_only_as_far_as_lambda_takes_it(world: World) -> None:
+    job_id = world.accept("a")
+    world.consume(job_id)
+    document = json.loads(world.objects.read(f"results/jobs/{job_id}.json"))
+    (result,) = document["results"]
+    least = len(json.dumps(json.dumps(result, separators=(",", ":"))))
+    fitting = MAX_ANSWER_BYTES // least
+
+    def answer(results: int) -> dict[str, Any]:
+        body = json.dumps({**document, "results": [result] * results}, separators=(",", ":"))
+        world.objects.write(f"results/jobs/{job_id}.json", body.encode())
+        return look_at(job_id, table=world.table, objects=world.objects)
+
+    view = answer(fitting)
+    assert len(view["results"]) == fitting
+    response = respond({}, lambda _: Answer(body=view))
+    assert len(json.dumps(response)) < 6 * 1024 * 1024, "Lambda's limit"
+    assert "results" not in answer(fitting + fitting // 10)
 
 
 def test_a_large_request_is_in_s3_and_found_again(world: World) -> None:

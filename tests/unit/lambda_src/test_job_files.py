@@ -23,13 +23,17 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         yield world
 
 
-def submit(world: World, *lines: bytes, size: int | None = None) -> Report:
+def submit(world: World, *lines: bytes, size: int | None = None, large_jobs: bool = False) -> Report:
     """Submit a file, which is said to have that size."""
     body = b"\n".join(lines)
     key = "jobs/incoming/a.jsonl"
     etag = world.objects.client.put_object(Bucket=world.objects.bucket, Key=key, Body=body)["ETag"]
     submitter = FileSubmitter(
-        table=world.table, objects=world.objects, retention_seconds=3600, annotated_languages=(), large_jobs=False
+        table=world.table,
+        objects=world.objects,
+        retention_seconds=3600,
+        annotated_languages=frozenset({"en"}),
+        large_jobs=large_jobs,
     )
     return submitter.submit(JobFile(key=key, etag=etag, sequencer="1", size=len(body) if size is None else size))
 
@@ -89,3 +93,11 @@ def test_lines_beyond_the_most_are_reported(world: World, monkeypatch: pytest.Mo
     assert submit(world, line("a"), line("b"), line("c"), line("d")).jobs == 2
 
     assert reported(world)[2]["line"] == 3
+
+
+def test_annotations_are_for_as_many_texts_as_a_caller_may_send_also_where_jobs_may_be_larger(world: World) -> None:
+    lines = [json.dumps({"texts": ["a"] * texts, "annotations": True}).encode() for texts in (100, 101)]
+
+    assert submit(world, *lines, large_jobs=True).jobs == 1
+
+    assert reported(world)[1]["problem"] == "texts has 101 entries: must have from 1 to 100 with annotations"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,9 +12,13 @@ import pytest
 from text_classification.gateways.asynchronous_endpoint import AsynchronousEndpoint, notification_in, reminder_of
 from text_classification.gateways.errors import UnavailableError
 from text_classification.gateways.job_items import Job
+from text_classification.gateways.job_objects import JobObjects
+from text_classification.logic import job_batch
 from text_classification.logic.job_messages import Message, consume
+from text_classification.logic.jobs import request_of
 from text_classification.logic.large_jobs import LargeJobs
 from text_classification.logic.lost_jobs import bury, remind
+from text_classification.logic.requests import ClassificationRequest
 
 from tests.unit.lambda_src.job_world import BUDGET, RETRIES, World, job_world
 
@@ -65,19 +68,29 @@ class LargeWorld:
     def remind(self) -> set[str]:
         return remind(table=self.jobs.table, queue=self.jobs.queue, time_left=lambda: True)
 
+    def tell(self, job_id: str, **fields: Any) -> None:
+        """Let the endpoint's topic say something."""
+        body = json.dumps({"inferenceId": job_id, "invocationStatus": "Completed", **fields})
+        self.jobs.queue.send_bodies([body])
+
     def consume(self, receive_count: int = 1) -> bool:
         """Work on the next message, which is a notification, and return whether it is gone."""
         sqs, url = self.jobs.queue.client, self.jobs.queue.queue_url
-        (found,) = sqs.receive_message(QueueUrl=url, VisibilityTimeout=0)["Messages"]
+        (found,) = sqs.receive_message(
+            QueueUrl=url, VisibilityTimeout=0, MessageSystemAttributeNames=["SentTimestamp"]
+        )["Messages"]  # fmt: skip
         message = Message(
             message_id="0",
             receipt=found["ReceiptHandle"],
             receive_count=receive_count,
-            sent_at=time.time(),
+            sent_at=int(found["Attributes"]["SentTimestamp"]) / 1000,
             job_id=None,
             notification=notification_in(found["Body"]),
         )
         return not consume([message], consumer=self.jobs.consumer, queue=self.jobs.queue, retries=RETRIES)
+
+    def take_the_endpoint_away(self) -> None:
+        self.jobs.consumer = replace(self.jobs.consumer, large_jobs=None)
 
     def job(self, job_id: str) -> Job:
         return self.jobs.job(job_id)
@@ -194,11 +207,10 @@ def test_a_notification_that_comes_after_all_changes_nothing(world: LargeWorld) 
     world.let_time_pass(job_id)
     world.remind()
     world.consume()
-    sqs, url = world.jobs.queue.client, world.jobs.queue.queue_url
-    sqs.purge_queue(QueueUrl=url)
+    world.jobs.queue.client.purge_queue(QueueUrl=world.jobs.queue.queue_url)
+    world.jobs.let_time_pass(job_id, updated_at="2020-01-01T00:00:00.000Z")
     world.answer()
-    output = {"outputLocation": "s3://results/large/1.out"}
-    sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"inferenceId": job_id, "responseParameters": output}))
+    world.tell(job_id, responseParameters={"outputLocation": "s3://results/large/1.out"})
 
     assert world.consume()
 
@@ -220,6 +232,85 @@ def test_a_result_that_cannot_be_kept_is_tried_again_and_fails_with_the_last_try
     assert (world.job(job_id).job_status, world.job(job_id).problem) == ("failed", "the database is out of order")
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"invocationStatus": "Failed", "failureReason": "the model lacks memory", "responseParameters": None},
+        {"responseParameters": {"outputLocation": "s3://results/large/1.out"}},
+    ],
+    ids=["failed", "with an answer that is none"],
+)
+def test_what_tells_of_a_failure_stays_to_be_a_dead_letter(world: LargeWorld, fields: dict[str, Any]) -> None:
+    job_id = world.hand_over()
+    world.answer(texts=1)
+    world.tell(job_id, **fields)
+
+    for receive_count in range(1, RETRIES.max_receive_count + 1):
+        assert not world.consume(receive_count)
+        assert world.job(job_id).job_status == "failed"
+
+
+def test_a_job_whose_request_is_none_any_more_has_failed_by_that(world: LargeWorld) -> None:
+    job_id = world.hand_over()
+    world.jobs.let_time_pass(job_id, request="{}")
+    world.answer()
+    world.tell(job_id, responseParameters={"outputLocation": "s3://results/large/1.out"})
+
+    assert not world.consume()
+
+    assert (world.job(job_id).job_status, world.job(job_id).problem) == ("failed", "texts is missing")
+
+
+@pytest.mark.parametrize("name", ["2f9d8a52-6d4c-4a5e-9b39-0d4a3c7e1b11", "key#1", "k" * 3_000])
+@pytest.mark.parametrize("has_endpoint", [True, False])
+def test_what_the_endpoint_says_to_another_caller_goes_away(
+    world: LargeWorld, name: str, *, has_endpoint: bool
+) -> None:
+    if not has_endpoint:
+        world.take_the_endpoint_away()
+    world.tell(name)
+
+    assert world.consume()
+
+
+def test_a_job_whose_endpoint_the_queue_no_longer_has_fails_when_it_is_overdue(world: LargeWorld) -> None:
+    job_id = world.hand_over()
+    world.take_the_endpoint_away()
+    world.tell(job_id)
+    assert not world.consume()
+    assert world.job(job_id).job_status == "running"
+
+    world.jobs.queue.client.purge_queue(QueueUrl=world.jobs.queue.queue_url)
+    world.let_time_pass(job_id)
+    assert world.remind() == {job_id}
+    assert not world.consume()
+
+    assert world.job(job_id).job_status == "failed"
+    assert "no longer has the asynchronous endpoint" in str(world.job(job_id).problem)
+
+
+def test_large_jobs_are_in_memory_one_by_one_and_after_the_call_of_the_others(
+    world: LargeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large, small = [world.accept() for _ in range(3)], world.jobs.accept("a")
+    seen: list[str] = []
+
+    def read(job: Job, objects: JobObjects) -> ClassificationRequest:
+        seen.append(
+            f"read {job.texts} texts after {len(world.jobs.model.calls)} calls, {len(world.endpoint.calls)} given"
+        )
+        return request_of(job, objects)
+
+    monkeypatch.setattr(job_batch, "request_of", read)
+    monkeypatch.setattr(job_batch, "_TEXTS_IN_MEMORY", len(TEXTS))
+    assert world.jobs.consume(large[0], small, *large[1:]) == set()
+
+    assert seen == [
+        "read 1 texts after 0 calls, 0 given",
+        *[f"read {len(TEXTS)} texts after 1 calls, {given} given" for given in range(3)],
+    ]
+
+
 def test_another_message_of_a_job_that_the_endpoint_has_is_not_waited_for(world: LargeWorld) -> None:
     job_id = world.hand_over()
     world.let_time_pass(job_id)
@@ -235,10 +326,9 @@ def test_a_dead_letter_of_a_job_that_the_endpoint_has_says_nothing_of_it(world: 
     world.jobs.let_time_pass(job_id, updated_at="2020-01-01T00:00:00.000Z")
     world.jobs.queue.send([job_id])
 
-    assert (
-        bury(table=world.jobs.table, queue=world.jobs.queue, dead_letters=world.jobs.queue, time_left=lambda: True)
-        == set()
-    )
+    queue = world.jobs.queue
+    found = bury(table=world.jobs.table, queue=queue, dead_letters=queue, settled=set(), time_left=lambda: True)
+    assert found == set()
 
 
 def test_large_jobs_are_not_handed_over_when_no_time_is_left(world: LargeWorld) -> None:
