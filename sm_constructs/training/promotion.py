@@ -79,8 +79,8 @@ class ModelPromotion(Construct):
         endpoint: The endpoint.
         poll_interval: How often the endpoint is looked at while it moves, 1 second or more; after 200 looks every 15
             seconds or less often. When omitted: 15 seconds.
-        timeout: How long all may take. When omitted: 18 hours, more than two deployments: one that is waited for, and
-            its own.
+        timeout: How long all may take; then it fails, and says so. When omitted: 18 hours, more than two deployments:
+            one that is waited for, and its own.
         topic: Hears of promotions and rollbacks that have failed, with the attribute ``event``, ``promotion_failed``.
             When omitted: one is made.
         log_retention: How long logs are kept. When omitted: one month.
@@ -122,7 +122,9 @@ class ModelPromotion(Construct):
         poll_interval = poll_interval or Duration.seconds(15)
         problems = Problems()
         problems.extend(endpoint_problems(endpoint))
+        timeout = timeout or Duration.hours(18)
         problems.at_least("poll_interval", poll_interval.to_seconds(integral=False), 1, "seconds")
+        problems.at_least("timeout", timeout.to_seconds(integral=False), 1, "seconds")
         problems.extend(f"lambda_platform: {problem}" for problem in platform.problems())
         problems.raise_for(self)
 
@@ -152,8 +154,9 @@ class ModelPromotion(Construct):
             "StateMachine",
             {
                 "StartAt": "PlanPromotion",
-                "TimeoutSeconds": (timeout or Duration.hours(18)).to_seconds(),
-                "States": self._states(plan, clean_up, poll_interval),
+                # Whoever is stopped by this tells nobody: it is for what gets stuck beside the looks at the endpoint.
+                "TimeoutSeconds": 2 * timeout.to_seconds(),
+                "States": self._states(plan, clean_up, poll_interval, timeout),
             },
             log_group=log_group(
                 self,
@@ -201,7 +204,9 @@ class ModelPromotion(Construct):
         if describes_model:
             allow(function, ["sagemaker:DescribeModel"], [model.model_arn, named(stack, "model", prefix)])
 
-    def _states(self, plan: lambda_.IFunction, clean_up: lambda_.IFunction, poll_interval: Duration) -> State:
+    def _states(
+        self, plan: lambda_.IFunction, clean_up: lambda_.IFunction, poll_interval: Duration, timeout: Duration
+    ) -> State:
         def fallible(name: str, state: State, then: str) -> State:
             return {**state, "Catch": catch(name, "RemoveHalfMade"), "Next": then}
 
@@ -218,6 +223,12 @@ class ModelPromotion(Construct):
             "{'Error': 'EndpointNotMoved', 'Cause': 'the endpoint is ' & $states.input.EndpointStatus & "
             "' with its old configuration: ' & ($exists($states.input.FailureReason) ? $states.input.FailureReason : "
             "'an alarm of its deployment went off, or the new instances failed')}"
+        )
+        late = f"$millis() - $toMillis($states.context.Execution.StartTime) > {timeout.to_milliseconds()}"
+        too_late = (
+            "{'Error': 'PromotionTimeout', 'Cause': 'the endpoint is ' & $states.input.EndpointStatus & ' after "
+            f"{timeout.to_human_string()}: if it comes to serve the model yet, start the promotion again, or the next "
+            "deployment takes the model out'}"
         )
         return {
             "PlanPromotion": {
@@ -285,6 +296,7 @@ class ModelPromotion(Construct):
                 "Choices": [
                     {"Condition": jsonata(moved), "Next": "RememberModel"},
                     {"Condition": jsonata(over), "Assign": {"failure": jsonata(not_moved)}, "Next": "RemoveHalfMade"},
+                    {"Condition": jsonata(late), "Assign": {"failure": jsonata(too_late)}, "Next": "RemoveHalfMade"},
                 ],
                 "Default": "WaitForEndpoint",
             },

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import boto3
@@ -10,6 +12,7 @@ import pytest
 from hyperparameters import Hyperparameters
 
 from tests.local_aws import LocalAws
+from tests.sagemaker_account import eventually
 from tests.tiny_model import train_tiny_model
 from tests.trainings.stack import TrainingStack, deploy_trainings
 
@@ -127,6 +130,40 @@ def test_a_promotion_during_which_an_alarm_goes_off_is_taken_back(trainings: Tra
     assert alarm in promotion["cause"]
     assert (calls.failures, trainings.version()) == ([], before)
     assert made_by_promotions(trainings) == made  # what it made is gone again
+
+
+@contextmanager
+def promotions_in_no_time(trainings: TrainingStack) -> Iterator[None]:
+    """Let promotions take no longer than until the first look at the endpoint, which is at once."""
+    client, arn = boto3.client("stepfunctions"), trainings.outputs["PromotionStateMachineArn"]
+    definition = client.describe_state_machine(stateMachineArn=arn)["definition"]
+    changed = json.loads(definition.replace("> 64800000", "> 0"))
+    changed["States"]["WaitForEndpoint"]["Seconds"] = 0
+    client.update_state_machine(stateMachineArn=arn, definition=json.dumps(changed))
+    try:
+        yield
+    finally:
+        client.update_state_machine(stateMachineArn=arn, definition=definition)
+
+
+def test_a_promotion_that_takes_too_long_says_so_and_leaves_what_the_endpoint_is_moving_to(
+    trainings: TrainingStack, tmp_path: Path
+) -> None:
+    version = train_tiny_model(tmp_path, hyperparameters=Hyperparameters(max_features=250))
+    url = trainings.put_model(tmp_path)
+
+    with promotions_in_no_time(trainings), trainings.calling() as calls, trainings.messages() as messages:
+        promotion = trainings.run("Promotion", {"model_data": url})
+        assert (promotion["status"], promotion.get("error")) == ("FAILED", "PromotionTimeout"), promotion
+        told = messages.next("promotion_failed", promotion=promotion["name"])
+        eventually(lambda: trainings.version() == version, 60)
+
+    assert "the endpoint is Updating after 18 hours" in promotion["cause"]
+    assert told["cause"] == promotion["cause"]
+    assert calls.failures == []
+    again = trainings.run("Promotion", {"model_data": url})
+    assert again["status"] == "SUCCEEDED", again["cause"]
+    assert len(made_by_promotions(trainings)) == 1
 
 
 @pytest.mark.parametrize(
