@@ -108,11 +108,9 @@ class Consumer:
         claimed: set[str] = set()
         # First those that were tried most, since what there is no time for is counted anew: so each comes to its end.
         for some in chunks(sorted(deliveries, key=lambda job_id: -deliveries[job_id].receive_count), _JOBS_IN_MEMORY):
-            if self.remaining_seconds() < self.keep_seconds:
-                outcomes |= dict.fromkeys(some, _LATE)
-                continue
-            jobs, settled = self._claimed({job_id: deliveries[job_id] for job_id in some})
-            outcomes |= settled
+            open_jobs, settled = self._open({job_id: deliveries[job_id] for job_id in some})
+            jobs, others = self._claim(open_jobs)
+            outcomes |= {**settled, **others}
             claimed |= {job.job_id for job in jobs}
             alone = [job for job in jobs if deliveries[job.job_id].receive_count > self.alone_after]
             self._work_on(alone, jobs[len(alone) :], outcomes)
@@ -128,8 +126,8 @@ class Consumer:
             for group in together(self._loaded(some, outcomes), lambda each: each.size, self._is_one_call):
                 outcomes |= self._classify(group)
 
-    def _claimed(self, deliveries: Mapping[str, Delivery]) -> tuple[list[Job], Outcomes]:
-        """Claim jobs and return them, in that order, and what is to become of those that are not to be worked on."""
+    def _open(self, deliveries: Mapping[str, Delivery]) -> tuple[list[Job], Outcomes]:
+        """Return the jobs that are to be worked on, in that order, and what is to become of all others."""
         jobs = self.table.read(list(deliveries))
         settled: dict[str, Outcome] = {}
         open_jobs: list[Job] = []
@@ -144,12 +142,14 @@ class Consumer:
                 settled[job_id] = Refused(problem=job.problem or "it failed before")
             else:
                 open_jobs.append(job)
-        claimed, taken = self._claim(open_jobs)
-        return claimed, {**settled, **taken}
+        return open_jobs, settled
 
     def _claim(self, jobs: Sequence[Job]) -> tuple[list[Job], Outcomes]:
+        """Return the jobs that this consumer has now, and what is to become of those that another one has."""
+        if (remaining := self.remaining_seconds()) < self.keep_seconds:
+            return [], {job.job_id: _LATE for job in jobs}
         now = int(time.time())
-        until = now + int(self.remaining_seconds()) + 1
+        until = now + int(remaining) + 1
         updated_at = timestamp(datetime.now(UTC))
         claimed = self.table.claim(jobs, claim=self.claim, now=now, until=until, updated_at=updated_at)
         taken = {

@@ -20,7 +20,7 @@ from text_classification.logic import job_batch, job_messages
 from text_classification.logic.errors import ConflictError
 from text_classification.logic.job_batch import Delivery
 from text_classification.logic.job_messages import Message, Retries, consume
-from text_classification.logic.job_outcomes import Again, Done, Outcome, Postponed
+from text_classification.logic.job_outcomes import Again, Done, Outcome, Postponed, Refused
 from text_classification.logic.jobs import MAX_ANSWER_BYTES, look_at
 
 from tests.unit.lambda_src.job_world import RETRIES, World, job_world
@@ -118,7 +118,7 @@ def test_a_job_that_others_left_no_time_for_was_not_tried_and_waits_anew(
 ) -> None:
     monkeypatch.setattr(job_messages, "_UNTIL_WRITTEN_DOWN_SECONDS", 0)
     slow, good = world.accept("deadly"), world.accept("good")
-    remaining = iter([60.0, 60.0, 60.0, 60.0, 60.0, 0.0])
+    remaining = iter([60.0, 60.0, 60.0, 60.0, 0.0])
 
     assert world.consume(slow, good, receive_count=3, remaining_seconds=remaining.__next__) == {"0"}
 
@@ -135,7 +135,7 @@ def test_a_job_that_cannot_wait_anew_has_used_up_a_try_and_says_so(
     world: World, monkeypatch: pytest.MonkeyPatch, receive_count: int, status: str
 ) -> None:
     first, late = world.accept("good"), world.accept("late")
-    remaining = iter([60.0, 60.0, 60.0, 60.0, 60.0, 0.0])
+    remaining = iter([60.0, 60.0, 60.0, 60.0, 0.0])
     receipts = [world.receipt() for _ in range(2)]
     monkeypatch.setattr(World, "receipt", lambda _: receipts.pop())
 
@@ -155,13 +155,17 @@ def test_a_job_that_cannot_wait_anew_has_used_up_a_try_and_says_so(
     assert "the queue is out of order" in str(world.job(late).problem)
 
 
-def test_of_a_large_batch_a_part_is_in_memory_and_what_there_is_no_time_for_is_not_even_read(
+def test_of_a_large_batch_a_part_is_in_memory_and_what_there_is_no_time_for_is_not_claimed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_batch, "_JOBS_IN_MEMORY", 2)
+    failed = world.accept("poison")
+    world.consume(failed)
+    world.model.calls.clear()
     most, *jobs = [world.accept(f"text {number}") for number in range(5)]
-    now = time.time()
+    now = time.time() - 60
     deliveries = {job_id: Delivery(receive_count=2 if job_id == most else 1, sent_at=now) for job_id in [*jobs, most]}
+    deliveries[failed] = Delivery(receive_count=1, sent_at=now)
     consumer = replace(world.consumer, remaining_seconds=lambda: 60.0 if len(world.model.calls) < 2 else 2.0)
 
     outcomes = dict(consumer.work_on(deliveries))
@@ -170,6 +174,7 @@ def test_of_a_large_batch_a_part_is_in_memory_and_what_there_is_no_time_for_is_n
     assert {type(outcomes[job_id]) for job_id in (most, jobs[0])} == {Done}
     assert {type(outcomes[job_id]) for job_id in jobs[1:]} == {Postponed}
     assert {world.job(job_id).claim for job_id in jobs[1:]} == {None}
+    assert outcomes[failed] == Refused(problem="it is poison"), "it is on its way to the dead letters"
 
 
 def in_a_minute(world: World, receive_counts: Mapping[str, int]) -> dict[str, Outcome]:
@@ -208,7 +213,7 @@ def test_jobs_of_a_refused_call_that_were_not_told_apart_in_time_have_been_tried
 def test_jobs_of_a_refused_call_have_been_tried_also_beside_one_that_is_done(world: World) -> None:
     done = world.accept("fine")
     jobs = [world.accept("poison"), world.accept("good")]
-    remaining = iter([60.0] * 7 + [0.0] * 2)
+    remaining = iter([60.0] * 6 + [0.0] * 2)
     now = time.time()
     deliveries = {done: Delivery(receive_count=2, sent_at=now)}
     deliveries |= {job_id: Delivery(receive_count=1, sent_at=now) for job_id in jobs}
