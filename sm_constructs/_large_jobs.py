@@ -22,9 +22,10 @@ _TIMEOUT = Duration.hours(8)
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpointAsync.html
 """
 _LEAST_SECONDS, _MOST_SECONDS = 15 * 60, 24 * 60 * 60
+_LEAST_MEMORY_MB = 512
 
 
-def large_job_problems(endpoint: Endpoint | None, timeout: Duration | None) -> Iterator[str]:
+def large_job_problems(endpoint: Endpoint | None, timeout: Duration | None, memory_size_mb: int) -> Iterator[str]:
     """Yield what is missing for jobs to go through the endpoint and come back."""
     if endpoint is None:
         if timeout is not None:
@@ -33,6 +34,7 @@ def large_job_problems(endpoint: Endpoint | None, timeout: Duration | None) -> I
     problems = Problems()
     seconds = (timeout or _TIMEOUT).to_seconds(integral=False)
     problems.between("large_job_timeout", seconds, _LEAST_SECONDS, _MOST_SECONDS, "seconds")
+    problems.at_least("memory_size_mb with an asynchronous_endpoint", memory_size_mb, _LEAST_MEMORY_MB, "MB")
     yield from problems
     variant = endpoint.variants[0]
     if not isinstance(variant, Asynchronous):

@@ -91,7 +91,8 @@ class ClassificationQueue(Construct):
         job_retention: How long a job is remembered after it was accepted, with its idempotency key; more than the 14
             days that a dead letter is kept, and less than the ``job_expiration`` of ``artifacts``. When omitted: 30
             days. Results in S3 stay.
-        memory_size_mb: Memory of each function in MB, 128 to 10,240. When omitted: 512 MB.
+        memory_size_mb: Memory of each function in MB, 128 to 10,240; at least 512 with ``asynchronous_endpoint``, for
+            its answers, and more for models of more than 150 labels. When omitted: 512 MB.
         timeout: How long the consumer may work on a batch, 30 to 900 seconds. When omitted: one minute. A message
             stays hidden for six times that and the window, as AWS advises, when a consumer was killed with it.
         reserved_concurrent_executions: How many consumers run at the same time at most; not less than
@@ -161,7 +162,7 @@ class ClassificationQueue(Construct):
         problems = Problems()
         problems.extend(endpoint_problems(endpoint))
         problems.extend(batch_problems(batch_size, window))
-        problems.extend(large_job_problems(asynchronous_endpoint, large_job_timeout))
+        problems.extend(large_job_problems(asynchronous_endpoint, large_job_timeout, memory_size_mb))
         problems.between("max_concurrency", max_concurrency, 2, 1000)
         problems.at_least("reserved_concurrent_executions", reserved_concurrent_executions, max_concurrency)
         problems.between("max_texts_per_call", max_texts_per_call, 100, 10_000)

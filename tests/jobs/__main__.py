@@ -26,6 +26,7 @@ def soak(stack: JobsStack, jobs: int) -> None:
     load.wait(3600, every=5)
     ended = time.monotonic() - began
     counted = check(load, seconds=600)
+    assert len(killed) == 3, f"{len(killed)} consumers were killed"
     print(f"{jobs} jobs accepted in {submitted:.0f} s and ended after {ended:.0f} s; {doubled} messages sent twice,")
     print(f"{len(killed)} consumers killed: {counted}", flush=True)
 
@@ -41,6 +42,7 @@ def measure(stack: JobsStack, jobs: int) -> None:
     stack.faults()
     ratio = rates[10, 1] / rates[1, 1]
     assert ratio >= 5, f"a batch of ten does only {ratio:.1f} times as much as one message"
+    assert rates[10, 1] < rates[10, 2] < rates[10, 4], f"more consumers do not do more: {rates}"
 
 
 def main() -> None:

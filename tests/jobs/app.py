@@ -127,7 +127,7 @@ def build(app: cdk.App) -> None:
         max_concurrency=int(context("concurrency") or 2),
         batch_size=int(context("batch_size") or 10),
         max_receive_count=int(context("max_receive_count") or 5),
-        first_retry_pause=cdk.Duration.seconds(int(context("first_retry_pause") or 1)),
+        first_retry_pause=cdk.Duration.seconds(int(context("first_retry_pause") or 2)),
         # A function's first call on a busy machine takes seconds.
         timeout=cdk.Duration.seconds(30),
         removal_policy=destroy,

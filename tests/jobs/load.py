@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import threading
 import time
@@ -12,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import boto3
@@ -118,7 +120,7 @@ class Load:
         wanted = set(self.job_ids)
         while len(found) < expected and time.monotonic() < deadline:
             for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
-                if (job_id := json.loads(message["Body"])["job_id"]) in wanted:
+                if (job_id := json.loads(message["Body"]).get("job_id")) in wanted:
                     found[job_id] += 1
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return found
@@ -201,11 +203,13 @@ def check(load: Load, seconds: float = 120) -> dict[str, int]:
 
 
 def consumers(stack: JobsStack) -> list[psutil.Process]:
-    """Return the processes that run the consumer."""
-    name = stack.outputs["ConsumeFunctionName"]
+    """Return the processes that run the consumer, in this local AWS: in another one it may have the same name."""
+    name, port = stack.outputs["ConsumeFunctionName"], urlsplit(os.environ["AWS_ENDPOINT_URL"]).port
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
+            if urlsplit(process.environ().get("AWS_ENDPOINT_URL", "")).port != port:
+                continue
             if any(name in part for part in [process.cwd(), *process.cmdline()]):
                 found.append(process)
     return found

@@ -402,6 +402,11 @@ def test_a_timeout_that_sagemaker_would_not_keep_is_refused(stack: cdk.Stack, mo
         )
 
 
+def test_memory_that_the_answers_of_large_jobs_do_not_fit_into_is_refused(stack: cdk.Stack, model: Model) -> None:
+    with pytest.raises(InvalidPropsError, match="memory_size_mb with an asynchronous_endpoint is 256 MB"):
+        make(stack, asynchronous_endpoint=asynchronous(stack, model), memory_size_mb=256)
+
+
 def test_an_endpoint_whose_jobs_would_never_end_is_refused(stack: cdk.Stack, model: Model) -> None:
     silent = Asynchronous(instance_type="ml.m5.large", instance_count=1, output=ArtifactStore(stack, "S").results)
     with pytest.raises(InvalidPropsError) as caught:

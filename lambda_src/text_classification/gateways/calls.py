@@ -18,6 +18,7 @@ from botocore.exceptions import (
     ConnectTimeoutError,
     HTTPClientError,
     IncompleteReadError,
+    ParamValidationError,
     ReadTimeoutError,
 )
 from botocore.exceptions import (
@@ -117,6 +118,11 @@ def call_service(
             if attempt == _MAX_ATTEMPTS or not (may_pass and in_time):
                 raise failure from error
             sleep(pause)
+        except ParamValidationError as error:
+            # What it says may quote a text.
+            raise MisconfiguredError(
+                "the call is none that the service has", {"error": type(error).__name__}
+            ) from error
     raise AssertionError("count() does not end")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -65,12 +65,15 @@ class JobObjects:
         with failing_as_a_call():
             yield from lines_in(body.iter_chunks(_CHUNK_BYTES), longest_bytes=longest_bytes)
 
-    def write(self, key: str, body: bytes, *, content_type: str = "application/json") -> None:
-        """Write an object, over one that may be there. Raises GatewayError."""
-        call_service(
-            lambda: self.client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type),
-            self.budget,
-        )
+    def write(self, key: str, body: bytes | IO[bytes], *, content_type: str = "application/json") -> None:
+        """Write an object, of bytes or of a whole file, over one that may be there. Raises GatewayError."""
+
+        def put() -> None:
+            if not isinstance(body, bytes):
+                body.seek(0)
+            self.client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type)
+
+        call_service(put, self.budget)
 
     def write_once(self, key: str, body: bytes) -> bytes:
         """Write an object unless there is one, and return what is there afterwards. Raises GatewayError."""

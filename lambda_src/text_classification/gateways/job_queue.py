@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from text_classification.gateways.calls import TimeBudget, call_service
 from text_classification.gateways.errors import UnavailableError
@@ -21,6 +24,13 @@ if TYPE_CHECKING:
     )
 
 _ENTRIES_A_CALL = 10  # SQS's own limit
+_THREADS = 8
+
+_Batch = TypeVar("_Batch")
+
+
+class _Body(BaseModel):
+    job_id: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,26 +73,25 @@ class JobQueue:
 
     def send_bodies(self, bodies: Sequence[str], *, delay_seconds: int = 0) -> None:
         """Queue messages. As :meth:`send`."""
-        for some in chunks(bodies, _ENTRIES_A_CALL):
-            entries: list[SendMessageBatchRequestEntryTypeDef] = [
-                {"Id": str(index), "MessageBody": body, "DelaySeconds": delay_seconds}
-                for index, body in enumerate(some)
-            ]
-            call_service(partial(self._send, entries), self.budget)
+        batches: list[list[SendMessageBatchRequestEntryTypeDef]] = [
+            [{"Id": str(index), "MessageBody": body, "DelaySeconds": delay_seconds} for index, body in enumerate(some)]
+            for some in chunks(bodies, _ENTRIES_A_CALL)
+        ]
+        self._call_for_each(self._send, batches)
 
     def delay(self, seconds: Mapping[str, int]) -> None:
         """Show messages again after some seconds, by their receipt handles. Raises GatewayError.
 
         A message whose receipt is no longer valid is shown again by the queue itself.
         """
-        for some in chunks(seconds.items(), _ENTRIES_A_CALL):
-            entries: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [
+        batches: list[list[ChangeMessageVisibilityBatchRequestEntryTypeDef]] = [
+            [
                 {"Id": str(index), "ReceiptHandle": handle, "VisibilityTimeout": delay}
                 for index, (handle, delay) in enumerate(some)
             ]
-
-            change = partial(self.client.change_message_visibility_batch, QueueUrl=self.queue_url, Entries=entries)
-            call_service(change, self.budget)
+            for some in chunks(seconds.items(), _ENTRIES_A_CALL)
+        ]
+        self._call_for_each(self._change, batches)
 
     def peek(self, *, hidden_seconds: int) -> list[PeekedMessage]:
         """Return up to ten messages, which stay in the queue and are shown to nobody else for a while.
@@ -113,6 +122,13 @@ class JobQueue:
         )
         return int(answer["Attributes"]["VisibilityTimeout"])
 
+    def _call_for_each(self, call: Callable[[_Batch], object], batches: Sequence[_Batch]) -> None:
+        with ThreadPoolExecutor(_THREADS) as threads:
+            list(threads.map(lambda batch: call_service(partial(call, batch), self.budget), batches))
+
+    def _change(self, entries: Sequence[ChangeMessageVisibilityBatchRequestEntryTypeDef]) -> None:
+        self.client.change_message_visibility_batch(QueueUrl=self.queue_url, Entries=entries)
+
     def _send(self, entries: Sequence[SendMessageBatchRequestEntryTypeDef]) -> None:
         answer = self.client.send_message_batch(QueueUrl=self.queue_url, Entries=entries)
         if failed := answer.get("Failed"):
@@ -133,7 +149,7 @@ def job_id_of(body: str) -> str | None:
     >>> job_id_of(body_of("key#" + "0" * 32))
     """
     try:
-        job_id = json.loads(body)["job_id"]
-    except (ValueError, TypeError, KeyError):
+        job_id = _Body.model_validate_json(body).job_id
+    except ValidationError:
         return None
-    return job_id if isinstance(job_id, str) and is_job_id(job_id) else None
+    return job_id if is_job_id(job_id) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 from text_classification.handlers.job_gateways import job_queue, job_table
@@ -12,7 +13,8 @@ from text_classification.logic.lost_jobs import bury, remind
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-_RESERVE_MILLISECONDS = 15_000
+_UNTIL_REMINDED, _UNTIL_SHOWN, _UNTIL_BURIED = 15, 25, 35
+"""What is left of the function's minute when each part ends, in seconds: none takes the others' time."""
 
 tracer.patch(["botocore"])
 _table = job_table(os.environ)
@@ -25,13 +27,22 @@ _settled: set[str] = set()  # of the calls before, which spares most of the read
 def handler(_event: object, context: LambdaContext) -> dict[str, int]:
     """Return how many jobs have failed by that, and how many got another message."""
 
-    def time_left() -> bool:
-        return context.get_remaining_time_in_millis() > _RESERVE_MILLISECONDS
+    def more_is_left_than(seconds: int) -> bool:
+        return context.get_remaining_time_in_millis() > seconds * 1000
 
-    buried = bury(table=_table, queue=_queue, dead_letters=_dead_letters, settled=_settled, time_left=time_left)
-    if buried:
-        logger.warning("jobs failed whose messages died", jobs=len(buried))
-    reminded = remind(table=_table, queue=_queue, time_left=time_left)
-    if reminded:
-        logger.warning("jobs were overdue", jobs=len(reminded))
+    try:
+        buried = bury(
+            table=_table,
+            queue=_queue,
+            dead_letters=_dead_letters,
+            settled=_settled,
+            time_left=partial(more_is_left_than, _UNTIL_BURIED),
+            time_to_show=partial(more_is_left_than, _UNTIL_SHOWN),
+        )
+        if buried:
+            logger.warning("jobs failed whose messages died", jobs=len(buried))
+    finally:
+        reminded = remind(table=_table, queue=_queue, time_left=partial(more_is_left_than, _UNTIL_REMINDED))
+        if reminded:
+            logger.warning("jobs were overdue", jobs=len(reminded))
     return {"jobs": len(buried), "reminded": len(reminded)}

@@ -11,9 +11,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes import SQSEvent
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from text_classification.gateways.asynchronous_endpoint import notification_in
 from text_classification.gateways.errors import GatewayError
-from text_classification.gateways.job_queue import job_id_of
 from text_classification.handlers.classify import gateways
 from text_classification.handlers.job_gateways import (
     asynchronous_endpoint,
@@ -93,8 +91,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
             receipt=record.receipt_handle,
             receive_count=int(record.attributes.approximate_receive_count or 1),
             sent_at=int(record.attributes.sent_timestamp or 0) / 1000,
-            job_id=job_id_of(record.body),
-            notification=notification_in(record.body),
+            body=record.body,
         )
         for record in SQSEvent(event).records
     ]

@@ -38,6 +38,7 @@ CHARACTERS_A_TEXT = 1_000
 
 _NO_TIME = "no time was left for it"
 _LATE = Again(problem=_NO_TIME)
+_NOT_CLAIMED = Postponed(problem=None)
 _UNSOLVED = Again(problem="no time was left to find out whose texts the model refused")
 _THREADS = 10
 _JOBS_IN_MEMORY = 500
@@ -116,8 +117,9 @@ class Consumer:
             self._work_on(alone, jobs[len(alone) :], outcomes)
         late = {job_id for job_id, outcome in outcomes.items() if outcome == _LATE}
         if claimed - late:
-            outcomes |= dict.fromkeys(late, Postponed(problem=_NO_TIME))
-        return outcomes
+            return {**outcomes, **dict.fromkeys(late, Postponed(problem=_NO_TIME))}
+        # No job took the others' time: what is not even begun by itself has used up a try, or it would come for ever.
+        return {job_id: Again(problem=None) if each == _NOT_CLAIMED else each for job_id, each in outcomes.items()}
 
     def _work_on(self, alone: Sequence[Job], others: Sequence[Job], outcomes: dict[str, Outcome]) -> None:
         for work in self._loaded(alone, outcomes):
@@ -146,18 +148,18 @@ class Consumer:
 
     def _claim(self, jobs: Sequence[Job]) -> tuple[list[Job], Outcomes]:
         """Return the jobs that this consumer has now, and what is to become of those that another one has."""
-        if (remaining := self.remaining_seconds()) < self.keep_seconds:
-            return [], {job.job_id: _LATE for job in jobs}
+        remaining = self.remaining_seconds()
+        feasible = [job for job in jobs if remaining >= self._needed_seconds(job)]
+        outcomes: dict[str, Outcome] = {job.job_id: _NOT_CLAIMED for job in jobs}
         now = int(time.time())
         until = now + int(remaining) + 1
         updated_at = timestamp(datetime.now(UTC))
-        claimed = self.table.claim(jobs, claim=self.claim, now=now, until=until, updated_at=updated_at)
-        taken = {
-            job.job_id: Again(problem=None, seconds=max(1, job.free_at - now + 1))
-            for job in jobs
-            if job.job_id not in claimed
-        }
-        return [job for job in jobs if job.job_id in claimed], taken
+        claimed = self.table.claim(feasible, claim=self.claim, now=now, until=until, updated_at=updated_at)
+        outcomes |= {job.job_id: Again(problem=None, seconds=max(1, job.free_at - now + 1)) for job in feasible}
+        mine = [job for job in feasible if job.job_id in claimed]
+        for job in mine:
+            del outcomes[job.job_id]
+        return mine, outcomes
 
     def _loaded(self, jobs: Iterable[Job], outcomes: dict[str, Outcome]) -> Iterator[Work]:
         """Yield jobs to be labelled in a call, reading a few ahead; all others get their outcome."""
@@ -173,7 +175,7 @@ class Consumer:
                         yield loaded
 
     def _load(self, job: Job) -> Work | Outcome:
-        if self.remaining_seconds() < (self.keep_seconds if _is_large(job) else self.call_seconds):
+        if self.remaining_seconds() < self._needed_seconds(job):
             return _LATE
         try:
             request = request_of(job, self.objects)
@@ -184,6 +186,9 @@ class Consumer:
         except GatewayError as error:
             return Again(problem=f"the request could not be read: {error}")
         return Work(job_id=job.job_id, request=request, languages=languages)
+
+    def _needed_seconds(self, job: Job) -> float:
+        return self.keep_seconds if _is_large(job) else self.call_seconds
 
     def _is_one_call(self, size: Size) -> bool:
         return size.within(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
+from tempfile import TemporaryFile
 
 from textprep import Language
 
@@ -28,6 +29,7 @@ Lambda gives 512 MB of memory 0.29 of a core: it takes six minutes for such a fi
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 """
 
+_LONGEST_PROBLEM = 500
 _JOBS_AT_ONCE = 100
 _THREADS = 16
 _WRITTEN_BY_THREADS_BYTES = 1024**2  # as many as wait for that are in memory at the same time
@@ -97,20 +99,18 @@ class FileSubmitter:
         Raises:
             GatewayError: The file could not be read, or not all of it was made jobs: submit it again.
         """
-        report: list[dict[str, object]] = []
-        with ThreadPoolExecutor(_THREADS) as threads:
+        jobs = problems = 0
+        with ThreadPoolExecutor(_THREADS) as threads, TemporaryFile() as report:
             requests = _Requests(objects=self.objects, threads=threads)
             for batch in chunks(self._lines(file, requests.write), _JOBS_AT_ONCE):
                 requests.wait()
-                self.table.create_all([job for _, job in batch if isinstance(job, Job)])
-                report += [
-                    {"line": line, "job_id": job.job_id} if isinstance(job, Job) else {"line": line, "problem": job}
-                    for line, job in batch
-                ]
-        body = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in report)
-        self.objects.write(file.report_key, body.encode(), content_type="application/jsonl")
-        jobs = sum("job_id" in entry for entry in report)
-        return Report(key=file.report_key, jobs=jobs, problems=len(report) - jobs)
+                accepted = [job for _, job in batch if isinstance(job, Job)]
+                self.table.create_all(accepted)
+                report.writelines(_entry(line, job) for line, job in batch)
+                jobs += len(accepted)
+                problems += len(batch) - len(accepted)
+            self.objects.write(file.report_key, report, content_type="application/jsonl")
+        return Report(key=file.report_key, jobs=jobs, problems=problems)
 
     def _lines(self, file: JobFile, write: Callable[[str, bytes], None]) -> Iterator[tuple[int, Job | str]]:
         """Yield for each line that is not empty its number and its job, or what is wrong with it."""
@@ -140,6 +140,15 @@ class FileSubmitter:
             job_id=file.job_id(number),
         )
         return submission.job(write)
+
+
+def _entry(line: int, job: Job | str) -> bytes:
+    entry = {"line": line, "job_id": job.job_id} if isinstance(job, Job) else {"line": line, "problem": _shortened(job)}
+    return json.dumps(entry, ensure_ascii=False).encode() + b"\n"
+
+
+def _shortened(problem: str) -> str:
+    return problem if len(problem) <= _LONGEST_PROBLEM else f"{problem[:_LONGEST_PROBLEM]}…"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

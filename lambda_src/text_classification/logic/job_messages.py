@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
-from text_classification.gateways.asynchronous_endpoint import Notification
+from text_classification.gateways.asynchronous_endpoint import Notification, notification_in
 from text_classification.gateways.errors import GatewayError
 from text_classification.gateways.job_items import Ending
-from text_classification.gateways.job_queue import JobQueue
+from text_classification.gateways.job_queue import JobQueue, body_of, job_id_of
 from text_classification.gateways.job_table import JobTable
 from text_classification.logic.job_batch import Consumer, Delivery
 from text_classification.logic.job_outcomes import Again, Done, Outcome, Outcomes, Postponed, Refused
@@ -23,6 +24,8 @@ LONGEST_PAUSE_SECONDS = 900
 """The longest pause between two tries."""
 _UNTIL_WRITTEN_DOWN_SECONDS = 5
 
+_Key = TypeVar("_Key", str, "Message")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Message:
@@ -33,16 +36,24 @@ class Message:
         receipt: What it is shown again by.
         receive_count: How often it was handed out.
         sent_at: When it was sent, in seconds since 1970.
-        job_id: The job that it names. None: it names none.
-        notification: What an asynchronous endpoint says of a job. None: it is not about that.
+        body: What it says.
     """
 
     message_id: str
     receipt: str
     receive_count: int
     sent_at: float
-    job_id: str | None
-    notification: Notification | None = None
+    body: str
+
+    @property
+    def job_id(self) -> str | None:
+        """The job that it names. None: it names none."""
+        return job_id_of(self.body)
+
+    @property
+    def notification(self) -> Notification | None:
+        """What an asynchronous endpoint says of a job. None: it is not about that."""
+        return notification_in(self.body)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,7 +78,7 @@ def consume(messages: Sequence[Message], *, consumer: Consumer, queue: JobQueue,
     """Work on the jobs of messages and return the ids of the messages that stay in the queue.
 
     A message of a job that can never succeed stays, too, and comes back at once, until SQS takes it for a dead
-    letter: so it can be driven back by SQS itself when the reason is gone. One whose job had to be postponed goes, and
+    letter: so it can be driven back by SQS itself when the reason is gone. One that had to be postponed goes, and
     another takes its place, which SQS counts anew.
 
     Raises:
@@ -83,36 +94,37 @@ def consume(messages: Sequence[Message], *, consumer: Consumer, queue: JobQueue,
         )
         for job_id, some in of_jobs.items()
     }
-    outcomes = dict(consumer.work_on(deliveries) if deliveries else {})
-    outcomes |= _queue_anew([job_id for job_id, each in outcomes.items() if isinstance(each, Postponed)], queue)
-    _write_down(outcomes, deliveries, consumer.table, consumer.claim, retries)
-    staying = {
-        message: outcome
-        for message in messages
-        if not isinstance(outcome := _outcome(message, outcomes, consumer, retries), Done | Postponed)
-    }
+    of_jobs_outcomes = _waiting_anew(consumer.work_on(deliveries) if deliveries else {}, body_of, queue)
+    _write_down(of_jobs_outcomes, deliveries, consumer.table, consumer.claim, retries)
+    others = [message for message in messages if not message.job_id]
+    outcomes = {message: of_jobs_outcomes[message.job_id] for message in messages if message.job_id}
+    outcomes |= _waiting_anew(
+        {message: _finish(message, consumer, retries) for message in others}, lambda message: message.body, queue
+    )
+    staying = {message: outcome for message, outcome in outcomes.items() if not isinstance(outcome, Done | Postponed)}
     queue.delay({each.receipt: _pause(outcome, each.receive_count, retries) for each, outcome in staying.items()})
     return {message.message_id for message in staying}
 
 
-def _queue_anew(job_ids: Sequence[str], queue: JobQueue) -> Outcomes:
-    """Send a message for each postponed job; those of which that fails keep theirs, and have used up a try."""
+def _waiting_anew(
+    outcomes: Mapping[_Key, Outcome], body: Callable[[_Key], str], queue: JobQueue
+) -> dict[_Key, Outcome]:
+    """Send another message for each that is postponed; if that fails, theirs stay and have used up a try."""
+    postponed = [each for each, outcome in outcomes.items() if isinstance(outcome, Postponed)]
     try:
-        queue.send(job_ids, delay_seconds=_UNTIL_WRITTEN_DOWN_SECONDS)
+        queue.send_bodies([body(each) for each in postponed], delay_seconds=_UNTIL_WRITTEN_DOWN_SECONDS)
     except GatewayError as error:
-        return {
-            job_id: Again(problem=f"no time was left for it, nor could it wait anew: {error}") for job_id in job_ids
-        }
-    return {}
+        problem = f"no time was left for it, nor could it wait anew: {error}"
+        return {**outcomes, **dict.fromkeys(postponed, Again(problem=problem))}
+    return dict(outcomes)
 
 
-def _outcome(message: Message, outcomes: Outcomes, consumer: Consumer, retries: Retries) -> Outcome:
-    if message.job_id:
-        return outcomes[message.job_id]
+def _finish(message: Message, consumer: Consumer, retries: Retries) -> Outcome:
+    """Finish the job that an asynchronous endpoint's notification is about."""
     if message.notification is None:
         return Refused(problem="the message names no job")
     if consumer.remaining_seconds() < consumer.keep_seconds:
-        return Again(problem=None)
+        return Postponed(problem=None)
     if consumer.large_jobs is None:
         return finish_without_endpoint(message.notification, consumer.table)
     last_try = message.receive_count >= retries.max_receive_count

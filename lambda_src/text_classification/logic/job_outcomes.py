@@ -29,10 +29,10 @@ class Postponed:
     """There was no time for the job, which other jobs of its batch took. It waits anew, for this was no try.
 
     Args:
-        problem: That.
+        problem: That. None: it was not even claimed.
     """
 
-    problem: str
+    problem: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

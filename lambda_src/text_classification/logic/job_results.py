@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+from textprep import Language
 
 from text_classification.gateways.errors import RejectedError
 from text_classification.gateways.job_items import Ending
@@ -16,10 +17,22 @@ from text_classification.gateways.job_objects import JobObjects
 from text_classification.gateways.job_table import JobTable
 from text_classification.gateways.result_database import ClassificationRow, ResultStore
 from text_classification.logic.classification import ClassifiedText
-from text_classification.logic.job_outcomes import Again, Done, Outcome, Outcomes
+from text_classification.logic.job_outcomes import Again, Done, Outcome, Outcomes, Refused
 from text_classification.logic.jobs import RESULTS_PREFIX, timestamp
 
 _THREADS = 10
+
+
+class TextResult(BaseModel):
+    """What is known of one text."""
+
+    model_config = ConfigDict(frozen=True)
+
+    label: str
+    score: float
+    scores: dict[str, float]
+    language: Language
+    annotations: dict[str, Any] | None
 
 
 class JobResults(BaseModel):
@@ -30,7 +43,7 @@ class JobResults(BaseModel):
     job_id: str
     model_version: str
     classified_at: datetime
-    results: list[dict[str, Any]]
+    results: list[TextResult]
 
     @property
     def key(self) -> str:
@@ -43,10 +56,10 @@ class JobResults(BaseModel):
                 job_id=self.job_id,
                 text_index=index,
                 text=text,
-                label=result["label"],
-                score=result["score"],
-                scores=result["scores"],
-                language=result["language"],
+                label=result.label,
+                score=result.score,
+                scores=result.scores,
+                language=result.language,
                 model_version=self.model_version,
                 classified_at=self.classified_at,
             )
@@ -59,7 +72,12 @@ def results_of(job_id: str, model_version: str, texts: Sequence[ClassifiedText])
         model_version=model_version,
         classified_at=datetime.now(UTC),
         results=[
-            {**text.result.model_dump(), "language": text.language, "annotations": text.annotations} for text in texts
+            TextResult(
+                **text.result.model_dump(),
+                language=text.language,
+                annotations=None if text.annotations is None else dict(text.annotations),
+            )
+            for text in texts
         ],
     )
 
@@ -92,8 +110,14 @@ class ResultKeeper:
             GatewayError: Not all is kept, and may be kept again.
         """
         with ThreadPoolExecutor(_THREADS) as threads:
-            written = list(threads.map(self._write, results))
-        refused = self._save({each.job_id: list(each.rows(texts[each.job_id])) for each in written})
+            found = list(threads.map(self._write, results))
+        written = [each for each in found if each is not None]
+        strange: Outcomes = {
+            each.job_id: Refused(problem=f"{each.key} holds something else than its results: remove the object")
+            for each, kept in zip(results, found, strict=True)
+            if kept is None
+        }
+        refused = {**strange, **self._save({each.job_id: list(each.rows(texts[each.job_id])) for each in written})}
         now = timestamp(datetime.now(UTC))
         ended = self.table.end(
             [
@@ -127,7 +151,14 @@ class ResultKeeper:
             return refused
         return {}
 
-    def _write(self, results: JobResults) -> JobResults:
+    def _write(self, results: JobResults) -> JobResults | None:
+        """Return what is there now: these results or earlier ones of the job. None: something else."""
         body = results.model_dump_json().encode()
         found = self.objects.write_once(results.key, body)
-        return results if found is body else JobResults.model_validate_json(found)
+        if found is body:
+            return results
+        try:
+            earlier = JobResults.model_validate_json(found)
+        except ValidationError:
+            return None
+        return earlier if len(earlier.results) == len(results.results) else None

@@ -21,8 +21,9 @@ from text_classification.logic.requests import ClassificationRequest, InvalidReq
 REQUESTS_PREFIX = "jobs/requests/"
 RESULTS_PREFIX = "results/jobs/"
 
-MAX_INLINE_BYTES = 32 * 1024
-"""The largest request that the table holds itself: an item has 400 KB at most, and is paid for by size at each write.
+MAX_INLINE_BYTES = 4 * 1024
+"""The largest request that the table holds itself: an item is paid for by its size at each write, and a new table takes
+4,000 KB a second, which in a transaction count twice.
 
 Messages hold the job's id alone, so that the 1,048,576 bytes that SQS allows a message are no limit of a job's:
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html

@@ -13,19 +13,31 @@ from text_classification.gateways.job_queue import JobQueue, PeekedMessage, body
 from text_classification.gateways.job_table import JobTable, chunks
 from text_classification.logic.job_messages import LONGEST_PAUSE_SECONDS
 from text_classification.logic.jobs import seconds_of, timestamp
+from text_classification.logic.large_jobs import fail
 
 _HIDDEN_SECONDS = 60  # as long as the function may run
 _THREADS = 8
-_SHOWN_AT_ONCE = 10
+_SHOWN_AT_ONCE = 100
 _REMINDED_AGAIN_SECONDS = 15 * 60
+_GIVEN_UP_SECONDS = 6 * 60 * 60
 _DIED = (
-    "the function that worked on it ended without an answer in the last of its tries: it was killed, timed out or "
-    "lacked memory"
+    "the function that worked on it ended without an answer in the last of its tries: it was killed, timed out, lacked "
+    "memory, or reached neither table nor queue"
+)
+_NOT_FINISHED = (
+    "the asynchronous endpoint has had its time, and no function has come to an end with what it left, in six hours of "
+    "reminders: they were killed, timed out or lacked memory"
 )
 
 
 def bury(
-    *, table: JobTable, queue: JobQueue, dead_letters: JobQueue, settled: set[str], time_left: Callable[[], bool]
+    *,
+    table: JobTable,
+    queue: JobQueue,
+    dead_letters: JobQueue,
+    settled: set[str],
+    time_left: Callable[[], bool],
+    time_to_show: Callable[[], bool],
 ) -> set[str]:
     """Let the jobs of dead letters fail that nobody could do it for, and return them. The messages stay.
 
@@ -37,7 +49,8 @@ def bury(
         queue: Where their messages come back to.
         dead_letters: Where those are that do not.
         settled: The dead letters that were looked at for good; this call's are added, and what is gone is removed.
-        time_left: Tells whether there is time for more.
+        time_left: Tells whether there is time for more of them.
+        time_to_show: Tells whether there is time to show them to others again, which happens by itself in a minute.
 
     Raises:
         GatewayError: Table or queue could not be reached.
@@ -56,11 +69,11 @@ def bury(
             unsettled = [message for message in new if message.message_id not in settled]
             open_jobs = _open_jobs(unsettled, table)
             settled |= {message.message_id for message in unsettled if message.job_id not in open_jobs}
-            buried |= _bury([job for job in open_jobs.values() if job.claim != ASYNCHRONOUS], table, queue)
-        # For whoever drives them back or counts them.
-        for some in chunks(seen.values(), _SHOWN_AT_ONCE):
-            if time_left():
-                dead_letters.delay({message.receipt: 0 for message in some})
+            buried |= _bury([job for job in open_jobs.values() if not _has_asynchronous(job)], table, queue)
+    # For whoever drives them back or counts them.
+    for some in chunks(seen.values(), _SHOWN_AT_ONCE):
+        if time_to_show():
+            dead_letters.delay({message.receipt: 0 for message in some})
     return buried
 
 
@@ -85,8 +98,9 @@ def _bury(jobs: Sequence[Job], table: JobTable, queue: JobQueue) -> set[str]:
 def remind(*, table: JobTable, queue: JobQueue, time_left: Callable[[], bool]) -> set[str]:
     """Queue a message for each overdue job, and return them.
 
-    One that an asynchronous endpoint should have been done with gets a reminder of that. Of any other the message must
-    have got lost: it gets a new one. When the first has only waited for that long, the second finds the job done.
+    One that an asynchronous endpoint should have been done with gets a reminder of that, until it is given up. Of any
+    other the message must have got lost: it gets a new one. When the first has only waited for that long, the second
+    finds the job done.
 
     Raises:
         GatewayError: Table or queue could not be reached; what was not queued is overdue still.
@@ -94,16 +108,24 @@ def remind(*, table: JobTable, queue: JobQueue, time_left: Callable[[], bool]) -
     reminded: set[str] = set()
     for shard in SHARDS:
         while time_left() and (jobs := table.overdue(shard, now=int(time.time()))):
-            queue.send_bodies([_message(job) for job in jobs])
             now = int(time.time())
-            table.postpone({job.job_id: now + _patience(job) for job in jobs}, now=now)
-            reminded |= {job.job_id for job in jobs}
+            given_up = {job.job_id for job in jobs if _has_asynchronous(job) and job.free_at + _GIVEN_UP_SECONDS < now}
+            for job_id in given_up:
+                fail(job_id, _NOT_FINISHED, table)
+            open_jobs = [job for job in jobs if job.job_id not in given_up]
+            queue.send_bodies([_message(job) for job in open_jobs])
+            table.postpone({job.job_id: now + _patience(job) for job in open_jobs}, now=now)
+            reminded |= {job.job_id for job in open_jobs}
     return reminded
 
 
+def _has_asynchronous(job: Job) -> bool:
+    return job.claim == ASYNCHRONOUS and job.job_status == "running"
+
+
 def _message(job: Job) -> str:
-    return reminder_of(job.job_id) if job.claim == ASYNCHRONOUS else body_of(job.job_id)
+    return reminder_of(job.job_id) if _has_asynchronous(job) else body_of(job.job_id)
 
 
 def _patience(job: Job) -> int:
-    return _REMINDED_AGAIN_SECONDS if job.claim == ASYNCHRONOUS else OVERDUE_SECONDS
+    return _REMINDED_AGAIN_SECONDS if _has_asynchronous(job) else OVERDUE_SECONDS

@@ -13,14 +13,16 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+from text_classification.gateways import job_queue
 from text_classification.gateways.calls import TimeBudget
 from text_classification.gateways.errors import GatewayError, RejectedError, TimedOutError
 from text_classification.gateways.job_items import Job, attribute
 from text_classification.gateways.job_objects import JobObjects
-from text_classification.gateways.job_queue import JobQueue
+from text_classification.gateways.job_queue import JobQueue, body_of
 from text_classification.gateways.job_table import JobTable
 from text_classification.gateways.model_endpoint import ModelAnswer, ModelResult
 from text_classification.gateways.result_database import ClassificationRow
+from text_classification.logic import lost_jobs
 from text_classification.logic.job_batch import Consumer
 from text_classification.logic.job_messages import Message, Retries, consume
 from text_classification.logic.job_results import ResultKeeper
@@ -108,7 +110,7 @@ class World:
                 receipt=self.receipt(),
                 receive_count=receive_count,
                 sent_at=time.time() if sent_at is None else sent_at,
-                job_id=job_id,
+                body=body_of(job_id) if job_id else "none",
             )
             for index, job_id in enumerate(job_ids)
         ]
@@ -148,6 +150,8 @@ def job_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Yield what jobs are worked on in."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    for module in (job_queue, lost_jobs):  # moto's queues are not for several threads
+        monkeypatch.setattr(module, "_THREADS", 1)
     with mock_aws():
         dynamodb, s3, sqs = boto3.client("dynamodb"), boto3.client("s3"), boto3.client("sqs")
         dynamodb.create_table(

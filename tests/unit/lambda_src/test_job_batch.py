@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 from text_classification.gateways.errors import UnavailableError
 from text_classification.gateways.job_items import OVERDUE_SECONDS, Ending
-from text_classification.gateways.job_queue import JobQueue
+from text_classification.gateways.job_queue import JobQueue, body_of
 from text_classification.gateways.preprocessor import Annotation
 from text_classification.handlers.api import Answer, respond
 from text_classification.logic import job_batch, job_messages
@@ -142,7 +142,7 @@ def test_a_job_that_cannot_wait_anew_has_used_up_a_try_and_says_so(
     def refuse(*_: object, **__: object) -> None:
         raise UnavailableError("the queue is out of order", {})
 
-    monkeypatch.setattr(JobQueue, "send", refuse)
+    monkeypatch.setattr(JobQueue, "send_bodies", refuse)
 
     stay = world.consume(
         first, late, receive_count=receive_count, remaining_seconds=remaining.__next__, alone_after=0
@@ -331,9 +331,10 @@ def test_a_pause_is_never_longer_than_a_quarter_of_an_hour(world: World) -> None
     world.claim(job_id, claim="another", until=2**40)
     pauses: list[int] = []
     queue = cast(
-        "JobQueue", SimpleNamespace(send=lambda *_, **__: None, delay=lambda seconds: pauses.extend(seconds.values()))
+        "JobQueue",
+        SimpleNamespace(send_bodies=lambda *_, **__: None, delay=lambda seconds: pauses.extend(seconds.values())),
     )
-    message = Message(message_id="0", receipt="0", receive_count=1, sent_at=0, job_id=job_id)
+    message = Message(message_id="0", receipt="0", receive_count=1, sent_at=0, body=body_of(job_id))
 
     assert consume([message], consumer=world.consumer, queue=queue, retries=RETRIES) == {"0"}
 
@@ -349,6 +350,18 @@ def test_a_row_that_the_database_refuses_holds_no_others_back(world: World) -> N
     assert [row.text for row in world.rows.kept.values()] == ["good"]
     assert world.job(good).job_status == "succeeded"
     assert (world.job(bad).job_status, world.job(bad).problem) == ("queued", "the database refused the row")
+
+
+def test_an_object_that_is_none_of_a_jobs_results_stops_no_other_job(world: World) -> None:
+    strange, other, good = world.accept("a"), world.accept("b", "c"), world.accept("d")
+    world.objects.write(f"results/jobs/{strange}.json", b'{"schema": 2}')
+    kept = {"job_id": other, "model_version": "v1", "classified_at": "2026-01-01T00:00:00Z", "results": []}
+    world.objects.write(f"results/jobs/{other}.json", json.dumps(kept).encode())
+
+    assert world.consume(strange, other, good) == {"0", "1"}
+
+    assert [world.job(job_id).job_status for job_id in (strange, other, good)] == ["failed", "failed", "succeeded"]
+    assert "something else than its results" in str(world.job(strange).problem)
 
 
 def test_an_item_of_a_newer_version_is_read_as_far_as_it_is_known(world: World) -> None:

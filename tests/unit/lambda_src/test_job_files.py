@@ -80,6 +80,16 @@ def test_a_line_that_is_too_long_is_reported_and_the_others_are_jobs(
     assert reported(world)[1] == {"line": 2, "problem": "the line has more than 1,000 bytes"}
 
 
+def test_what_is_wrong_with_a_line_is_told_in_brief(world: World) -> None:
+    columns = {f"{'很长的列名' * 5}{number}": 1 for number in range(30)}
+
+    submit(world, json.dumps(columns, ensure_ascii=False).encode())
+
+    (entry,) = reported(world)
+    assert len(entry["problem"]) == 501
+    assert entry["problem"].endswith("…")
+
+
 def test_a_file_that_is_too_large_is_reported_and_not_read(world: World) -> None:
     report = submit(world, line("a"), size=1024**3 + 1)
 

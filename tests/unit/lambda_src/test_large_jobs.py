@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import boto3
 import pytest
-from text_classification.gateways.asynchronous_endpoint import AsynchronousEndpoint, notification_in, reminder_of
+from text_classification.gateways.asynchronous_endpoint import AsynchronousEndpoint, reminder_of
 from text_classification.gateways.errors import UnavailableError
 from text_classification.gateways.job_items import Job
 from text_classification.gateways.job_objects import JobObjects
-from text_classification.logic import job_batch
+from text_classification.logic import job_batch, job_messages
 from text_classification.logic.job_messages import Message, consume
 from text_classification.logic.jobs import request_of
 from text_classification.logic.large_jobs import LargeJobs
@@ -22,6 +23,7 @@ from text_classification.logic.requests import ClassificationRequest
 
 from tests.unit.lambda_src.job_world import BUDGET, RETRIES, World, job_world
 
+ALWAYS = {"time_left": lambda: True, "time_to_show": lambda: True}
 TEXTS = [f"text {number}" for number in range(101)]
 
 
@@ -47,6 +49,7 @@ class LargeWorld:
 
     jobs: World
     endpoint: Endpoint
+    receipts: list[str] = field(default_factory=list)
 
     def accept(self) -> str:
         return self.jobs.accept(*TEXTS)
@@ -62,8 +65,10 @@ class LargeWorld:
         body = json.dumps({"model_version": "v1", "results": results})
         self.jobs.objects.write("large/1.out", body.encode())
 
-    def let_time_pass(self, job_id: str) -> None:
-        self.jobs.let_time_pass(job_id, free_at=1, overdue_at=1)
+    def let_time_pass(self, job_id: str, hours: float = 0) -> None:
+        """Let the endpoint have had its time, and some hours more."""
+        then = int(time.time() - hours * 3600 - 1)
+        self.jobs.let_time_pass(job_id, free_at=then, overdue_at=then)
 
     def remind(self) -> set[str]:
         return remind(table=self.jobs.table, queue=self.jobs.queue, time_left=lambda: True)
@@ -73,7 +78,7 @@ class LargeWorld:
         body = json.dumps({"inferenceId": job_id, "invocationStatus": "Completed", **fields})
         self.jobs.queue.send_bodies([body])
 
-    def consume(self, receive_count: int = 1) -> bool:
+    def consume(self, receive_count: int = 1, **changes: Any) -> bool:
         """Work on the next message, which is a notification, and return whether it is gone."""
         sqs, url = self.jobs.queue.client, self.jobs.queue.queue_url
         (found,) = sqs.receive_message(
@@ -84,10 +89,11 @@ class LargeWorld:
             receipt=found["ReceiptHandle"],
             receive_count=receive_count,
             sent_at=int(found["Attributes"]["SentTimestamp"]) / 1000,
-            job_id=None,
-            notification=notification_in(found["Body"]),
+            body=found["Body"],
         )
-        return not consume([message], consumer=self.jobs.consumer, queue=self.jobs.queue, retries=RETRIES)
+        self.receipts.append(message.receipt)
+        consumer = replace(self.jobs.consumer, **changes)
+        return not consume([message], consumer=consumer, queue=self.jobs.queue, retries=RETRIES)
 
     def take_the_endpoint_away(self) -> None:
         self.jobs.consumer = replace(self.jobs.consumer, large_jobs=None)
@@ -261,6 +267,44 @@ def test_a_job_whose_request_is_none_any_more_has_failed_by_that(world: LargeWor
     assert (world.job(job_id).job_status, world.job(job_id).problem) == ("failed", "texts is missing")
 
 
+def test_a_job_that_no_reminder_brings_to_an_end_is_given_up(world: LargeWorld) -> None:
+    job_id = world.hand_over()
+    world.answer()
+    world.let_time_pass(job_id, hours=5.9)
+    assert world.remind() == {job_id}
+
+    world.let_time_pass(job_id, hours=6.1)
+    assert world.remind() == set()
+
+    assert world.job(job_id).job_status == "failed"
+    assert "six hours of reminders" in str(world.job(job_id).problem)
+
+
+def test_a_notification_that_jobs_left_no_time_for_was_not_tried_and_waits_anew(
+    world: LargeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_messages, "_UNTIL_WRITTEN_DOWN_SECONDS", 0)
+    job_id = world.hand_over()
+    world.answer()
+    world.tell(job_id, responseParameters={"outputLocation": "s3://results/large/1.out"})
+
+    assert world.consume(RETRIES.max_receive_count, remaining_seconds=lambda: 2.0), "it dies although nobody tried it"
+    world.jobs.queue.client.delete_message(QueueUrl=world.jobs.queue.queue_url, ReceiptHandle=world.receipts[-1])
+    assert world.consume()
+
+    assert world.jobs.results(job_id) == ["good"] * len(TEXTS)
+
+
+@pytest.mark.parametrize("url", ["s3://results/", "not a url", "s3://no bucket/a"])
+def test_an_answer_that_is_nowhere_stops_no_batch(world: LargeWorld, url: str) -> None:
+    job_id = world.hand_over()
+    world.tell(job_id, responseParameters={"outputLocation": url})
+
+    assert not world.consume()
+
+    assert world.job(job_id).job_status == "running"
+
+
 @pytest.mark.parametrize("name", ["2f9d8a52-6d4c-4a5e-9b39-0d4a3c7e1b11", "key#1", "k" * 3_000])
 @pytest.mark.parametrize("has_endpoint", [True, False])
 def test_what_the_endpoint_says_to_another_caller_goes_away(
@@ -327,7 +371,7 @@ def test_a_dead_letter_of_a_job_that_the_endpoint_has_says_nothing_of_it(world: 
     world.jobs.queue.send([job_id])
 
     queue = world.jobs.queue
-    found = bury(table=world.jobs.table, queue=queue, dead_letters=queue, settled=set(), time_left=lambda: True)
+    found = bury(table=world.jobs.table, queue=queue, dead_letters=queue, settled=set(), **ALWAYS)
     assert found == set()
 
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import importlib
+import secrets
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from text_classification.gateways.errors import UnavailableError
 from text_classification.gateways.job_items import Job
+from text_classification.gateways.job_queue import JobQueue, PeekedMessage
 from text_classification.logic.jobs import timestamp
 from text_classification.logic.lost_jobs import bury, remind
 
 from tests.unit.lambda_src.job_world import World, job_world
 
 if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
     from text_classification.gateways.job_table import JobTable
 
 
@@ -32,6 +38,7 @@ def buried(world: World, table: JobTable | None = None, settled: set[str] | None
         dead_letters=world.queue,
         settled=set() if settled is None else settled,
         time_left=lambda: True,
+        time_to_show=lambda: True,
     )
 
 
@@ -96,9 +103,29 @@ def test_all_of_many_dead_letters_are_looked_at(world: World) -> None:
 
 def test_what_names_no_job_is_left_alone(world: World) -> None:
     world.accept("a", key="key#1")
-    world.queue.send_bodies(['{"job_id": "key#1"}', '{"job_id": 7}', "no JSON", '{"job_id": "' + "k" * 3_000 + '"}'])
+    strange = ['{"job_id": "key#1"}', '{"job_id": 7}', "no JSON", '{"job_id": "' + "k" * 3_000 + '"}', "[" * 100_000]
+    world.queue.send_bodies(strange)
 
     assert buried(world) == set()
+
+
+def test_dead_letters_are_shown_again_also_when_there_is_no_time_to_look_at_all_of_them(world: World) -> None:
+    ended = world.accept("poison")
+    world.consume(ended)
+    world.drain()
+    world.queue.send([ended] * 30)
+    looks = iter([True, True, False])
+
+    bury(
+        table=world.table,
+        queue=world.queue,
+        dead_letters=world.queue,
+        settled=set(),
+        time_left=looks.__next__,
+        time_to_show=lambda: True,
+    )
+
+    assert visible(world) == 30
 
 
 def test_dead_letters_of_jobs_that_have_ended_are_read_once(world: World) -> None:
@@ -136,3 +163,64 @@ def test_a_job_whose_message_got_lost_gets_another_one(world: World) -> None:
 
     assert world.consume(lost, running) == set()
     assert (world.results(lost), world.results(running)) == (["lost"], ["running"])
+
+
+@pytest.fixture
+def handler(monkeypatch: pytest.MonkeyPatch, world: World) -> Any:
+    """Return the module of the handler, imported for this world."""
+    monkeypatch.setenv("JOB_TABLE_NAME", world.table.table_name)
+    monkeypatch.setenv("QUEUE_URL", world.queue.queue_url)
+    monkeypatch.setenv("DEAD_LETTER_QUEUE_URL", world.queue.client.create_queue(QueueName="dead")["QueueUrl"])
+    monkeypatch.setenv("POWERTOOLS_TRACE_DISABLED", "true")
+    monkeypatch.delitem(sys.modules, "text_classification.handlers.bury_jobs", raising=False)
+    yield importlib.import_module("text_classification.handlers.bury_jobs")
+    del sys.modules["text_classification.handlers.bury_jobs"]
+
+
+def seconds_left(monkeypatch: pytest.MonkeyPatch, *, looking_takes: float) -> LambdaContext:
+    """Return the context of a minute, of which each look at ten dead letters takes some seconds."""
+    left = [60.0]
+
+    class Context:
+        function_name = invoked_function_arn = aws_request_id = "bury"
+        memory_limit_in_mb = 512
+
+        def get_remaining_time_in_millis(self) -> int:
+            return int(left[0] * 1000)
+
+    def peek(_queue: JobQueue, **_: int) -> list[PeekedMessage]:
+        left[0] -= looking_takes
+        return [PeekedMessage(message_id=secrets.token_hex(16), receipt="gone", job_id=None)]
+
+    monkeypatch.setattr(JobQueue, "peek", peek)
+    return cast("LambdaContext", Context())
+
+
+def test_lost_jobs_are_looked_for_however_many_dead_letters_there_are(
+    world: World, handler: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = world.accept("lost")
+    world.let_time_pass(lost, overdue_at=1)
+    world.drain()
+
+    answer = handler.handler({}, seconds_left(monkeypatch, looking_takes=3))
+
+    assert answer == {"jobs": 0, "reminded": 1}
+    assert world.drain() == [lost]
+
+
+def test_lost_jobs_are_looked_for_when_the_dead_letters_cannot_be(
+    world: World, handler: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = world.accept("lost")
+    world.let_time_pass(lost, overdue_at=1)
+    context = seconds_left(monkeypatch, looking_takes=0)
+
+    def refuse(**_: object) -> None:
+        raise UnavailableError("no connection", {})
+
+    monkeypatch.setattr(handler, "bury", refuse)
+    with pytest.raises(UnavailableError):
+        handler.handler({}, context)
+
+    assert world.drain() == [lost]
