@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -42,7 +42,10 @@ def function_problems(
 ) -> None:
     """Collect the settings of a function that Lambda would refuse."""
     problems.between("memory_size_mb", memory_size_mb, 128, 10_240, "MB")
-    problems.extend(_timeout_problems(timeout, longest_timeout_seconds))
+    if timeout.is_unresolved():
+        problems.add("timeout is known at deployment only: must be known at synth")
+    else:
+        problems.whole_seconds("timeout", timeout.to_milliseconds() / 1_000, 1, longest_timeout_seconds)
     problems.at_least("reserved_concurrent_executions", reserved_concurrent_executions, 0)
     problems.extend(f"lambda_platform: {problem}" for problem in lambda_platform.problems())
 
@@ -150,15 +153,6 @@ def grant_invoke(function: lambda_.IFunction, grantee: iam.IGrantable) -> iam.Gr
     return iam.Grant.add_to_principal(
         grantee=grantee, actions=["lambda:InvokeFunction"], resource_arns=[function.function_arn]
     )
-
-
-def _timeout_problems(timeout: Duration, longest_seconds: int) -> Iterator[str]:
-    if timeout.is_unresolved():
-        yield "timeout is known at deployment only: must be known at synth"
-        return
-    seconds = timeout.to_milliseconds() / 1_000
-    if seconds not in range(1, longest_seconds + 1):
-        yield f"timeout is {seconds:g} seconds: must be whole seconds from 1 to {longest_seconds}"
 
 
 def _layer(scope: Construct, name: str, platform: LambdaPlatform) -> lambda_.LayerVersion:

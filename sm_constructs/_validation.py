@@ -50,6 +50,12 @@ class Problems:
         suffix = f" {unit}" if unit else ""
         self.unless(value >= low, f"{name} is {value}{suffix}: must be at least {low}")
 
+    def whole_seconds(self, name: str, seconds: float, low: int, high: int) -> None:
+        self.unless(
+            seconds in range(low, high + 1),
+            f"{name} is {seconds:g} seconds: must be whole seconds from {low} to {high}",
+        )
+
     def one_of(self, name: str, value: object, allowed: Collection[object]) -> None:
         if value is None or Token.is_unresolved(value):
             return

@@ -24,6 +24,7 @@ from sm_constructs._function_settings import FunctionSettings
 from sm_constructs._job_functions import announce_function, bury_function, queue_function, submit_function
 from sm_constructs._job_store import (
     DEAD_LETTER_RETENTION,
+    LONGEST_PAUSE_SECONDS,
     batch_problems,
     failed_files_queue,
     grant_table,
@@ -161,14 +162,17 @@ class ClassificationQueue(Construct):
 
         problems = Problems()
         problems.extend(endpoint_problems(endpoint))
-        problems.extend(batch_problems(batch_size, window))
+        window_seconds = window.to_seconds(integral=False)
+        problems.whole_seconds("batching_window", window_seconds, 0, 300)
+        problems.extend(batch_problems(batch_size, window_seconds))
         problems.extend(large_job_problems(asynchronous_endpoint, large_job_timeout, memory_size_mb))
         problems.between("max_concurrency", max_concurrency, 2, 1000)
         problems.at_least("reserved_concurrent_executions", reserved_concurrent_executions, max_concurrency)
         problems.between("max_texts_per_call", max_texts_per_call, 100, 10_000)
         # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
-        hidden_seconds = 6 * timeout.to_seconds(integral=False) + window.to_seconds(integral=False)
-        problems.extend(retry_problems(max_receive_count, pause, hidden_seconds))
+        hidden_seconds = 6 * timeout.to_seconds(integral=False) + window_seconds
+        problems.extend(retry_problems(max_receive_count, hidden_seconds))
+        problems.whole_seconds("first_retry_pause", pause.to_seconds(integral=False), 1, LONGEST_PAUSE_SECONDS)
         problems.unless(
             self.job_retention.to_days(integral=False) > DEAD_LETTER_RETENTION.to_days(),
             f"job_retention is {self.job_retention.to_human_string()}: must be more than the "

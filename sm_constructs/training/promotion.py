@@ -38,6 +38,7 @@ from sm_constructs.lambda_platform import LambdaPlatform
 from sm_constructs.training.promoted_model import PromotedModel, allow_removal
 
 _TIMEOUT = Duration.minutes(1)
+_LONGEST_TIMEOUT_SECONDS = 365 * 86_400 // 2  # twice that is the longest that Step Functions lets an execution take
 # An endpoint takes one change at a time, and is waited for: a deployment may take eight hours.
 _ANOTHER_TURN = retry(["EndpointBusyError"], attempts=200, interval=15, longest=300)
 _BUSY = "in-progress"
@@ -124,7 +125,7 @@ class ModelPromotion(Construct):
         problems.extend(endpoint_problems(endpoint))
         timeout = timeout or Duration.hours(18)
         problems.at_least("poll_interval", poll_interval.to_seconds(integral=False), 1, "seconds")
-        problems.at_least("timeout", timeout.to_seconds(integral=False), 1, "seconds")
+        problems.whole_seconds("timeout", timeout.to_seconds(integral=False), 1, _LONGEST_TIMEOUT_SECONDS)
         problems.extend(f"lambda_platform: {problem}" for problem in platform.problems())
         problems.raise_for(self)
 

@@ -21,6 +21,7 @@ from sm_constructs import (
     InvalidPropsError,
     Model,
     ModelData,
+    ModelPromotion,
     Monitoring,
     PromotedModel,
     RealTime,
@@ -390,6 +391,19 @@ def test_uploads_and_schedules_start_executions(stack: cdk.Stack) -> None:
     }
     (target,) = rules["rate(7 days)"]["Properties"]["Targets"]
     assert json.loads(target["Input"]) == {"dataset": "datasets/reviews/"}
+
+
+def test_a_time_that_step_functions_does_not_know_is_refused_for_promotions(stack: cdk.Stack) -> None:
+    promoted = PromotedModel(
+        stack, "Promoted", initial=ModelData.from_directory(MODEL), artifacts=ArtifactStore(stack, "Artifacts")
+    )
+    model = Model(stack, "Model", data=promoted.data, framework=Framework.scikit_learn())
+    endpoint = Endpoint(stack, "Endpoint", model=model, variant=Serverless())
+
+    with pytest.raises(InvalidPropsError, match=r"timeout is 1\.5 seconds: must be whole seconds from 1 to 15768000"):
+        ModelPromotion(
+            stack, "Promotion", promoted_model=promoted, endpoint=endpoint, timeout=cdk.Duration.millis(1_500)
+        )
 
 
 def test_all_that_is_wrong_is_said_at_once(stack: cdk.Stack) -> None:

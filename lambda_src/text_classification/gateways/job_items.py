@@ -21,6 +21,9 @@ NEVER = 2**53
 SHARDS = "0123456789abcdef"
 """The parts of the index of jobs that have not ended, each of which takes a thousand writes a second."""
 
+MAX_PROBLEM = 500
+"""The characters that are kept of a reason."""
+
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
 _NUMBERS = frozenset({"texts", "free_at", "expires_at", "overdue_at"})
 
@@ -149,6 +152,8 @@ def job_of(attributes: Mapping[str, Any]) -> Job:
 def values_of(ending: Ending) -> dict[str, str | int]:
     values: dict[str, str | int] = {name: value for name, value in asdict(ending).items() if value is not None}
     del values["job_id"]
+    if ending.problem is not None:
+        values["problem"] = ending.problem[:MAX_PROBLEM]
     return {"free_at": NEVER if ending.job_status == "succeeded" else 0, **values}
 
 

@@ -62,17 +62,12 @@ class JobQueue:
     queue_url: str
     budget: TimeBudget
 
-    def send(self, job_ids: Sequence[str], *, delay_seconds: int = 0) -> None:
-        """Queue jobs. Raises GatewayError when any of them was not taken: queue all of them again then.
-
-        Args:
-            job_ids: The jobs.
-            delay_seconds: How long nobody is shown their messages, 900 at most.
-        """
-        self.send_bodies([body_of(job_id) for job_id in job_ids], delay_seconds=delay_seconds)
+    def send(self, job_ids: Sequence[str]) -> None:
+        """Queue jobs. Raises GatewayError when any of them was not taken: queue all of them again then."""
+        self.send_bodies([body_of(job_id) for job_id in job_ids])
 
     def send_bodies(self, bodies: Sequence[str], *, delay_seconds: int = 0) -> None:
-        """Queue messages. As :meth:`send`."""
+        """Queue messages, which nobody is shown for some seconds. Raises GatewayError as :meth:`send` does."""
         batches: list[list[SendMessageBatchRequestEntryTypeDef]] = [
             [{"Id": str(index), "MessageBody": body, "DelaySeconds": delay_seconds} for index, body in enumerate(some)]
             for some in chunks(bodies, _ENTRIES_A_CALL)

@@ -22,10 +22,10 @@ from text_classification.logic.classification import (
     languages_of,
     start_annotating,
 )
-from text_classification.logic.job_outcomes import Again, Done, Outcome, Outcomes, Postponed, Refused
+from text_classification.logic.job_outcomes import Again, Done, Outcome, Outcomes, Postponed, Refused, failed_by
 from text_classification.logic.job_results import JobResults, ResultKeeper, results_of
 from text_classification.logic.job_work import Size, Work, together
-from text_classification.logic.jobs import request_of, seconds_of, timestamp
+from text_classification.logic.jobs import request_of, timestamp
 from text_classification.logic.large_jobs import LargeJobs
 from text_classification.logic.requests import (
     MAX_CHARACTERS_TOGETHER,
@@ -139,9 +139,8 @@ class Consumer:
                 settled[job_id] = Refused(problem="there is no such job")
             elif job.job_status == "succeeded" or (job.claim == ASYNCHRONOUS and job.job_status == "running"):
                 settled[job_id] = Done()  # or it will be, without this message
-            elif job.job_status == "failed" and delivery.sent_at <= seconds_of(job.updated_at):
-                # On its way to the dead letters. What is driven back from there is a new message.
-                settled[job_id] = Refused(problem=job.problem or "it failed before")
+            elif failure := failed_by(job, delivery.sent_at):
+                settled[job_id] = failure
             else:
                 open_jobs.append(job)
         return open_jobs, settled
@@ -150,16 +149,17 @@ class Consumer:
         """Return the jobs that this consumer has now, and what is to become of those that another one has."""
         remaining = self.remaining_seconds()
         feasible = [job for job in jobs if remaining >= self._needed_seconds(job)]
-        outcomes: dict[str, Outcome] = {job.job_id: _NOT_CLAIMED for job in jobs}
         now = int(time.time())
         until = now + int(remaining) + 1
         updated_at = timestamp(datetime.now(UTC))
         claimed = self.table.claim(feasible, claim=self.claim, now=now, until=until, updated_at=updated_at)
-        outcomes |= {job.job_id: Again(problem=None, seconds=max(1, job.free_at - now + 1)) for job in feasible}
-        mine = [job for job in feasible if job.job_id in claimed]
-        for job in mine:
-            del outcomes[job.job_id]
-        return mine, outcomes
+        others: dict[str, Outcome] = {job.job_id: _NOT_CLAIMED for job in jobs if remaining < self._needed_seconds(job)}
+        others |= {
+            job.job_id: Again(problem=None, seconds=max(1, job.free_at - now + 1))
+            for job in feasible
+            if job.job_id not in claimed
+        }
+        return [job for job in feasible if job.job_id in claimed], others
 
     def _loaded(self, jobs: Iterable[Job], outcomes: dict[str, Outcome]) -> Iterator[Work]:
         """Yield jobs to be labelled in a call, reading a few ahead; all others get their outcome."""

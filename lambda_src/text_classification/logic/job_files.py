@@ -11,7 +11,7 @@ from tempfile import TemporaryFile
 
 from textprep import Language
 
-from text_classification.gateways.job_items import Job
+from text_classification.gateways.job_items import MAX_PROBLEM, Job
 from text_classification.gateways.job_objects import JobObjects
 from text_classification.gateways.job_table import JobTable, chunks
 from text_classification.logic.classification import check_annotations, languages_of
@@ -29,7 +29,6 @@ Lambda gives 512 MB of memory 0.29 of a core: it takes six minutes for such a fi
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 """
 
-_LONGEST_PROBLEM = 500
 _JOBS_AT_ONCE = 100
 _THREADS = 16
 _WRITTEN_BY_THREADS_BYTES = 1024**2  # as many as wait for that are in memory at the same time
@@ -148,7 +147,7 @@ def _entry(line: int, job: Job | str) -> bytes:
 
 
 def _shortened(problem: str) -> str:
-    return problem if len(problem) <= _LONGEST_PROBLEM else f"{problem[:_LONGEST_PROBLEM]}…"
+    return problem if len(problem) <= MAX_PROBLEM else f"{problem[:MAX_PROBLEM]}…"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from text_classification.gateways.asynchronous_endpoint import Notification, notification_in
+from text_classification.gateways.asynchronous_endpoint import notification_in
 from text_classification.gateways.errors import GatewayError
 from text_classification.gateways.job_items import Ending
 from text_classification.gateways.job_queue import JobQueue, body_of, job_id_of
@@ -19,7 +19,6 @@ from text_classification.logic.job_outcomes import Again, Done, Outcome, Outcome
 from text_classification.logic.jobs import timestamp
 from text_classification.logic.large_jobs import finish_without_endpoint
 
-MAX_PROBLEM = 500
 LONGEST_PAUSE_SECONDS = 900
 """The longest pause between two tries."""
 _UNTIL_WRITTEN_DOWN_SECONDS = 5
@@ -44,16 +43,6 @@ class Message:
     receive_count: int
     sent_at: float
     body: str
-
-    @property
-    def job_id(self) -> str | None:
-        """The job that it names. None: it names none."""
-        return job_id_of(self.body)
-
-    @property
-    def notification(self) -> Notification | None:
-        """What an asynchronous endpoint says of a job. None: it is not about that."""
-        return notification_in(self.body)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,22 +74,21 @@ def consume(messages: Sequence[Message], *, consumer: Consumer, queue: JobQueue,
         GatewayError: Table or queue could not be reached; all messages stay.
     """
     of_jobs: dict[str, list[Message]] = defaultdict(list)
+    others: list[Message] = []
     for message in messages:
-        if message.job_id:
-            of_jobs[message.job_id].append(message)
+        job_id = job_id_of(message.body)
+        (of_jobs[job_id] if job_id else others).append(message)
     deliveries = {
         job_id: Delivery(
             receive_count=max(each.receive_count for each in some), sent_at=max(each.sent_at for each in some)
         )
         for job_id, some in of_jobs.items()
     }
-    of_jobs_outcomes = _waiting_anew(consumer.work_on(deliveries) if deliveries else {}, body_of, queue)
-    _write_down(of_jobs_outcomes, deliveries, consumer.table, consumer.claim, retries)
-    others = [message for message in messages if not message.job_id]
-    outcomes = {message: of_jobs_outcomes[message.job_id] for message in messages if message.job_id}
-    outcomes |= _waiting_anew(
-        {message: _finish(message, consumer, retries) for message in others}, lambda message: message.body, queue
-    )
+    worked_on = _waiting_anew(consumer.work_on(deliveries) if deliveries else {}, body_of, queue)
+    _write_down(worked_on, deliveries, consumer.table, consumer.claim, retries)
+    finished = {message: _finish(message, consumer, retries) for message in others}
+    outcomes = _waiting_anew(finished, lambda message: message.body, queue)
+    outcomes |= {message: worked_on[job_id] for job_id, some in of_jobs.items() for message in some}
     staying = {message: outcome for message, outcome in outcomes.items() if not isinstance(outcome, Done | Postponed)}
     queue.delay({each.receipt: _pause(outcome, each.receive_count, retries) for each, outcome in staying.items()})
     return {message.message_id for message in staying}
@@ -121,14 +109,15 @@ def _waiting_anew(
 
 def _finish(message: Message, consumer: Consumer, retries: Retries) -> Outcome:
     """Finish the job that an asynchronous endpoint's notification is about."""
-    if message.notification is None:
+    notification = notification_in(message.body)
+    if notification is None:
         return Refused(problem="the message names no job")
     if consumer.remaining_seconds() < consumer.keep_seconds:
         return Postponed(problem=None)
     if consumer.large_jobs is None:
-        return finish_without_endpoint(message.notification, consumer.table)
+        return finish_without_endpoint(notification, consumer.table)
     last_try = message.receive_count >= retries.max_receive_count
-    return consumer.large_jobs.finish(message.notification, sent_at=message.sent_at, last_try=last_try)
+    return consumer.large_jobs.finish(notification, sent_at=message.sent_at, last_try=last_try)
 
 
 def _pause(outcome: Outcome, receive_count: int, retries: Retries) -> int:
@@ -151,7 +140,7 @@ def _write_down(
             job_id=job_id,
             job_status="failed" if isinstance(outcome, Refused) or (last and isinstance(outcome, Again)) else "queued",
             updated_at=now,
-            problem=outcome.problem[:MAX_PROBLEM],
+            problem=outcome.problem,
         )
         for job_id, outcome in outcomes.items()
         for last in [deliveries[job_id].receive_count >= retries.max_receive_count]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from text_classification.gateways.job_items import Job
+from text_classification.logic.jobs import seconds_of
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Done:
@@ -48,3 +51,13 @@ class Refused:
 
 Outcome = Done | Again | Postponed | Refused
 Outcomes = Mapping[str, Outcome]
+
+
+def failed_by(job: Job, sent_at: float) -> Refused | None:
+    """Return why a job has failed, for a message that was sent before: it is on its way to the dead letters.
+
+    None: the job has not failed, or the message is a new one, such as one that was driven back.
+    """
+    if job.job_status == "failed" and sent_at <= seconds_of(job.updated_at):
+        return Refused(problem=job.problem or "it failed before")
+    return None

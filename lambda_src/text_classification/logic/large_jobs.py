@@ -18,9 +18,9 @@ from text_classification.gateways.job_items import ASYNCHRONOUS, Ending, Job, is
 from text_classification.gateways.job_objects import JobObjects
 from text_classification.gateways.job_table import JobTable
 from text_classification.logic.classification import classified_texts, languages_of
-from text_classification.logic.job_outcomes import Again, Done, Outcome, Refused
+from text_classification.logic.job_outcomes import Again, Done, Outcome, Refused, failed_by
 from text_classification.logic.job_results import ResultKeeper, results_of
-from text_classification.logic.jobs import request_of, seconds_of, timestamp
+from text_classification.logic.jobs import request_of, timestamp
 from text_classification.logic.requests import InvalidRequestError
 
 _SILENCE = "the asynchronous endpoint said nothing of it in time, and left neither an answer nor an error in S3"
@@ -89,7 +89,7 @@ class LargeJobs:
         try:
             job = self.table.read([notification.job_id]).get(notification.job_id)
             if job is None or job.job_status in ("succeeded", "failed"):
-                return _known_of_ended(job, sent_at)
+                return (failed_by(job, sent_at) if job else None) or Done()
             if job.claim != ASYNCHRONOUS:
                 return Again(problem=None)  # the endpoint was faster than whoever handed the job over
             return self._keep(job, notification)
@@ -109,18 +109,12 @@ class LargeJobs:
             return fail(job.job_id, error.cause, self.table)
         texts = classified_texts(answer.results, languages_of(request), {})
         results = results_of(job.job_id, answer.model_version, texts)
-        return self.keeper.keep([results], {job.job_id: request.texts}, claim=ASYNCHRONOUS)[job.job_id]
+        outcome = self.keeper.keep([results], {job.job_id: request.texts}, claim=ASYNCHRONOUS)[job.job_id]
+        return fail(job.job_id, outcome.problem, self.table) if isinstance(outcome, Refused) else outcome
 
     def _left_by_endpoint(self, job: Job) -> Notification | None:
         locations = Locations(output_url=str(job.output_url), failure_url=job.failure_url)
         return self.endpoint.found(job.job_id, locations)
-
-
-def _known_of_ended(job: Job | None, sent_at: float) -> Outcome:
-    """Return what becomes of a message about a job that has ended: the one that it failed by is to be a dead letter."""
-    if job is not None and job.job_status == "failed" and sent_at <= seconds_of(job.updated_at):
-        return Refused(problem=job.problem or "it failed before")
-    return Done()
 
 
 def finish_without_endpoint(notification: Notification, table: JobTable) -> Outcome:
@@ -137,6 +131,6 @@ def finish_without_endpoint(notification: Notification, table: JobTable) -> Outc
 
 def fail(job_id: str, problem: str, table: JobTable) -> Refused:
     """Let a job fail that an asynchronous endpoint has. Raises GatewayError."""
-    ending = Ending(job_id=job_id, job_status="failed", updated_at=timestamp(datetime.now(UTC)), problem=problem[:500])
+    ending = Ending(job_id=job_id, job_status="failed", updated_at=timestamp(datetime.now(UTC)), problem=problem)
     table.end([ending], claim=ASYNCHRONOUS)
     return Refused(problem=problem)

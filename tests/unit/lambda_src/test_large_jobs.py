@@ -295,6 +295,18 @@ def test_a_notification_that_jobs_left_no_time_for_was_not_tried_and_waits_anew(
     assert world.jobs.results(job_id) == ["good"] * len(TEXTS)
 
 
+def test_a_large_job_in_whose_place_something_else_is_has_failed_by_that(world: LargeWorld) -> None:
+    job_id = world.hand_over()
+    world.answer()
+    world.jobs.objects.write(f"results/jobs/{job_id}.json", b'{"schema": 2}')
+    world.tell(job_id, responseParameters={"outputLocation": "s3://results/large/1.out"})
+
+    assert not world.consume()
+
+    assert world.job(job_id).job_status == "failed"
+    assert "something else than its results" in str(world.job(job_id).problem)
+
+
 @pytest.mark.parametrize("url", ["s3://results/", "not a url", "s3://no bucket/a"])
 def test_an_answer_that_is_nowhere_stops_no_batch(world: LargeWorld, url: str) -> None:
     job_id = world.hand_over()
