@@ -40,6 +40,7 @@ import json, os, time
 def model_fn(directory): return os.getpid()
 def input_fn(body, content_type): return json.loads(body)
 def predict_fn(data, model):
+    print("labelling", data["text"], flush=True)
     time.sleep(data.get("sleep", 0))
     if data["text"] == "broken": raise ValueError("broken")
     return {"label": data["text"].upper()}

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -98,6 +99,9 @@ class ModelProcess:
             response = self._pool.request(method, path, body=body, headers=headers, timeout=timeout_seconds)
         except urllib3.exceptions.ReadTimeoutError as error:
             raise NoAnswerError(self.name, f"no answer within {timeout_seconds:g} s", timed_out=True) from error
+        except urllib3.exceptions.NewConnectionError as error:
+            self._await_end()  # the process listens all its life, but seems alive for a moment after it was killed
+            raise NoAnswerError(self.name, str(error)) from error
         except urllib3.exceptions.HTTPError as error:
             raise NoAnswerError(self.name, str(error)) from error
         return Answer(
@@ -118,6 +122,11 @@ class ModelProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def _await_end(self) -> None:
+        if self._process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_GRACE_SECONDS)
 
     def _spawn(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -82,8 +81,10 @@ def test_a_state_machine_transforms_files_and_one_that_cannot_be_has_no_output(a
     }
 
 
-def kill(directory: Path) -> None:
+def kill_at_work(directory: Path) -> None:
     """Kill what runs in a directory, and not what is started instead meanwhile: parents first, as they do that."""
+    log = directory / "instance-1" / "log"
+    eventually(lambda: log.is_file() and "labelling" in log.read_text())
     for pid in sorted(pids_of(directory)):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -93,9 +94,7 @@ def test_a_transform_job_goes_on_after_its_models_processes_are_killed(account: 
     request = transform(account, {"a.jsonl": lines(*"abcdefghij", sleep=0.3)})
     account.sagemaker.create_transform_job(**request)
     directory = local_aws.state.jobs / "transform" / request["TransformJobName"]
-    eventually(lambda: sum(1 for _ in pids_of(directory)) >= 4)
-    time.sleep(1)
-    kill(directory)
+    kill_at_work(directory)
 
     described = eventually(lambda: ended_job(account, "transform", request["TransformJobName"]), 60)
     assert described["TransformJobStatus"] == "Completed", described.get("FailureReason")
@@ -109,9 +108,7 @@ def test_a_transform_job_whose_retries_are_used_up_fails(account: Jobs, local_aw
     )  # fmt: skip
     account.sagemaker.create_transform_job(**request)
     directory = local_aws.state.jobs / "transform" / request["TransformJobName"]
-    eventually(lambda: sum(1 for _ in pids_of(directory)) >= 4)
-    time.sleep(1)
-    kill(directory)
+    kill_at_work(directory)
 
     assert (
         eventually(lambda: ended_job(account, "transform", request["TransformJobName"]), 60)["TransformJobStatus"]
