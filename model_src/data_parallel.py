@@ -23,8 +23,9 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from checkpoints import Scores
 from classifier import TextClassifier
-from fitting import Scores, assemble, choose, folds, two_columns
+from fitting import Resumable, assemble, choose, folds, two_columns
 from hosts import Array, Group
 from hyperparameters import Hyperparameters
 from learned_features import learn_features, scale
@@ -61,7 +62,9 @@ class Share:
     labels: tuple[str, ...]
 
 
-def fit(share: Share, chosen: Hyperparameters, group: Group) -> TextClassifier | None:
+def fit(
+    share: Share, chosen: Hyperparameters, group: Group, resumable: Resumable = lambda scores: scores
+) -> TextClassifier | None:
     """Return on the first host what :func:`fitting.fit` would of all texts together, and nothing on the others.
 
     Raises:
@@ -83,7 +86,7 @@ def fit(share: Share, chosen: Hyperparameters, group: Group) -> TextClassifier |
         scores = solver.scores(solver.solve(regularization, fold), fold)
         return two_columns(scores[parts[fold]])
 
-    regularization, sharpness = choose(share.y, chosen, held_out_scores)
+    regularization, sharpness = choose(share.y, chosen, resumable(held_out_scores))
     weights = solver.solve(regularization, _NO_FOLD)
     solver.stop()
     return assemble(

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from checkpoints import HeldOutScores, Scores
 from classifier import Kind, TextClassifier, softmax
 from hosts import Alone
 from hyperparameters import Hyperparameters
@@ -26,12 +27,13 @@ CANDIDATES = {"log_loss": (1 / 3, 0.1, 1 / 30), "hinge": (1 / 0.3, 1.0, 1 / 3), 
 _FOLDS = 3
 _MAX_ITERATIONS = 10_000
 
-Scores: TypeAlias = npt.NDArray[np.float64]
-HeldOutScores: TypeAlias = Callable[[float, int], Scores]
-"""Of a regularization and the number of a fold."""
+Resumable: TypeAlias = Callable[[HeldOutScores], HeldOutScores]
+"""What makes scores that were found be found again after an interruption."""
 
 
-def fit(texts: Sequence[str], labels: Sequence[str], chosen: Hyperparameters) -> TextClassifier:
+def fit(
+    texts: Sequence[str], labels: Sequence[str], chosen: Hyperparameters, resumable: Resumable = lambda scores: scores
+) -> TextClassifier:
     """Return a classifier of at least two labels.
 
     The regularization, unless it is given, and the sharpness are those with the least log loss on texts that
@@ -49,7 +51,7 @@ def fit(texts: Sequence[str], labels: Sequence[str], chosen: Hyperparameters) ->
         weights, intercepts = _solve(features[others], y[others], chosen, regularization)
         return two_columns(features[parts[fold]] @ weights + intercepts)
 
-    regularization, sharpness = choose(y, chosen, held_out_scores)
+    regularization, sharpness = choose(y, chosen, resumable(held_out_scores))
     weights, intercepts = _solve(features, y, chosen, regularization)
     return assemble(names, kinds, weights, intercepts, sharpness=sharpness, regularization=regularization)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 from channels import DataError, read_channel
+from checkpoints import sagemakers_directory
 from choices import add_options, parse, problems
 from corpus import Corpus, pool
 from hashing import Shape
@@ -23,8 +24,6 @@ from metrics import measure, metric_lines
 from model_versions import model_version
 from torch_fitting import PROPERTIES, Checkpoints, Training, fit
 from torch_network import Network, save
-
-_CHECKPOINTS = Path("/opt/ml/checkpoints")  # SageMaker makes it for a job that has a checkpoint configuration
 
 
 def train(
@@ -110,14 +109,13 @@ class _Job:
 
 def _parse(arguments: Sequence[str] | None) -> _Job:
     environment = os.environ
-    checkpoints = environment.get("SM_CHECKPOINT_DIR") or (_CHECKPOINTS if _CHECKPOINTS.is_dir() else None)
     parser = argparse.ArgumentParser(description="Train a text classifier of PyTorch.", allow_abbrev=False)
     for option, value, meaning in (
         ("--train", environment.get("SM_CHANNEL_TRAIN"), "training data"),
         ("--validation", environment.get("SM_CHANNEL_VALIDATION"), "held-out data to choose a model by"),
         ("--test", environment.get("SM_CHANNEL_TEST"), "held-out data"),
         ("--model-dir", environment.get("SM_MODEL_DIR"), "for the model"),
-        ("--checkpoint-dir", checkpoints, "for the state after each epoch"),
+        ("--checkpoint-dir", sagemakers_directory(), "for the state after each epoch"),
     ):
         parser.add_argument(option, type=Path, default=value or None, help=meaning)
     add_options(parser, PROPERTIES)

@@ -8,8 +8,10 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
+import checkpoints
 import data_parallel
 import fitting
 import joblib
@@ -59,6 +61,7 @@ def train(
     model_directory: Path,
     test_directory: Path | None = None,
     validation_directory: Path | None = None,
+    checkpoint_directory: Path | None = None,
     hyperparameters: Hyperparameters | None = None,
     group: Group | None = None,
 ) -> Metadata | None:
@@ -70,6 +73,7 @@ def train(
         test_directory: Held-out texts to measure on, in the same form; those that are in the training data
             too are left out. Omitted, the model is not measured on them.
         validation_directory: The same, to choose among several models by.
+        checkpoint_directory: Where the scores of cross-validation are kept, and taken up again. Omitted, nowhere.
         hyperparameters: Omitted, all have their defaults.
         group: The hosts that train together. Omitted, this one alone.
 
@@ -82,11 +86,12 @@ def train(
     """
     chosen, group = hyperparameters or Hyperparameters(), group or Alone()
     corpus = pool(read_channel(train_directory), group)
-    classifier = _fit(corpus, chosen, group)
+    version = model_version(corpus.digests, asdict(chosen), hosts=group.size)
+    classifier = _fit(corpus, chosen, group, checkpoint_directory, version)
     if classifier is None:
         return None
     metadata = Metadata(
-        model_version=model_version(corpus.digests, asdict(chosen), hosts=group.size),
+        model_version=version,
         labels=classifier.labels,
         hyperparameters=chosen,
         regularization=classifier.regularization,
@@ -103,12 +108,15 @@ def train(
     return metadata
 
 
-def _fit(corpus: Corpus, chosen: Hyperparameters, group: Group) -> TextClassifier | None:
+def _fit(
+    corpus: Corpus, chosen: Hyperparameters, group: Group, checkpoint_directory: Path | None, version: str
+) -> TextClassifier | None:
     texts = [example.text for example in corpus.examples]
+    resumable = partial(checkpoints.resumable, directory=checkpoint_directory, version=version)
     if group.size == 1:
-        return fitting.fit(texts, [example.label for example in corpus.examples], chosen)
+        return fitting.fit(texts, [example.label for example in corpus.examples], chosen, resumable)
     share = data_parallel.Share(texts=texts, places=corpus.places, y=corpus.y, labels=corpus.labels)
-    return data_parallel.fit(share, chosen, group)
+    return data_parallel.fit(share, chosen, group, resumable)
 
 
 def _measure_channel(classifier: TextClassifier, directory: Path, corpus: Corpus) -> dict[str, Metrics]:
@@ -126,6 +134,7 @@ class _Job:
     test: Path | None
     validation: Path | None
     model_dir: Path
+    checkpoint_dir: Path | None
     hyperparameters: Hyperparameters
     hosts: Sequence[str]
     host: str
@@ -141,6 +150,12 @@ def _parse(arguments: Sequence[str] | None) -> _Job:
         ("--model-dir", "SM_MODEL_DIR", "for the model"),
     ):
         parser.add_argument(option, type=Path, default=environment.get(variable) or None, help=meaning)
+    parser.add_argument(
+        "--checkpoint-dir",
+        type=Path,
+        default=checkpoints.sagemakers_directory(),
+        help="for what an interruption must not lose",
+    )
     add_options(parser, PROPERTIES)
     parsed = parse(parser, PROPERTIES, arguments)
     for option, variable, value in (
@@ -159,6 +174,7 @@ def _parse(arguments: Sequence[str] | None) -> _Job:
             test=parsed.test,
             validation=parsed.validation,
             model_dir=parsed.model_dir,
+            checkpoint_dir=parsed.checkpoint_dir,
             hyperparameters=Hyperparameters(**{name: getattr(parsed, name) for name in PROPERTIES}),
             hosts=hosts,
             host=environment.get("SM_CURRENT_HOST") or hosts[0],
@@ -183,6 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 model_directory=job.model_dir,
                 test_directory=job.test,
                 validation_directory=job.validation,
+                checkpoint_directory=job.checkpoint_dir,
                 hyperparameters=job.hyperparameters,
                 group=group,
             )

@@ -74,8 +74,8 @@ class TrainingWorkflow(Construct):
         volume_size_gb: The volume of each instance in GB, 1 to 16,384. When omitted: 30 GB.
         max_runtime: How long a job may run, 1 minute to 28 days. When omitted: 4 hours.
         max_spot_wait: How long a job may wait for spot instances and run on them, at least ``max_runtime``: they cost
-            up to 90 % less, and may be taken away. Then the PyTorch script goes on from its last checkpoint; the
-            scikit-learn one, which takes minutes, starts over. When omitted: on-demand instances.
+            up to 90 % less, and may be taken away. Then both scripts go on from their checkpoints: PyTorch's after its
+            last epoch, scikit-learn's with what cross-validation has found. When omitted: on-demand instances.
         keep_alive: How long instances are kept for the next job (a warm pool), up to an hour; they cost as long. Not
             with spot instances. When omitted: they are not kept.
         network_isolation: Whether the containers are cut off from every network. When omitted: they are.

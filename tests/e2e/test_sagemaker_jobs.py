@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,6 +15,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from sm_local.datasets import chinese_reviews, without_repeats
 from tests.local_aws import ROOT, LocalAws, running_local_aws
 from tests.sagemaker_account import PULL, READ, eventually
 from tests.sagemaker_jobs import (
@@ -78,14 +81,20 @@ def account(session: boto3.Session) -> Jobs:
     return Jobs(session)
 
 
-def test_a_state_machine_trains_the_librarys_own_model(account: Jobs) -> None:
+def librarys_own(account: Jobs, examples: Iterable[tuple[str, str]], **changes: Any) -> dict[str, Any]:
+    """Return the request of a job that runs the library's own ``train.py``."""
     sources = ROOT / "model_src"
     paths = [*sources.rglob("*.py"), *sources.glob("*.json")]
     code = {path.relative_to(sources).as_posix(): path.read_text() for path in paths}
-    request = account.training(code)
-    rows = [json.dumps({"text": text, "label": label}) for text, label in EXAMPLES]
+    request = account.training(code, **changes)
+    rows = [json.dumps({"text": text, "label": label}) for text, label in examples]
     data = account.put(f"{request['TrainingJobName']}/train/shard-00000.jsonl", "\n".join(rows)).rpartition("/")[0]
     request["InputDataConfig"].append(channel("train", data))
+    return request
+
+
+def test_a_state_machine_trains_the_librarys_own_model(account: Jobs) -> None:
+    request = librarys_own(account, EXAMPLES)
     request["HyperParameters"]["seed"] = "7"
     request["AlgorithmSpecification"]["MetricDefinitions"] = [
         {"Name": "version", "Regex": "model_version=[a-f]*([0-9]+)"}
@@ -178,6 +187,30 @@ def test_a_spot_job_goes_on_from_its_checkpoints(account: Jobs, local_aws: Local
     statuses = [one["Status"] for one in described["SecondaryStatusTransitions"]]
     assert statuses[2:6] == ["Training", "Interrupted", "Restarting", "Downloading"]
     assert int(account.files(described["ModelArtifacts"]["S3ModelArtifacts"])["begun"]) > 10
+
+
+def test_the_librarys_own_training_goes_on_when_spot_instances_are_taken_away(
+    account: Jobs, local_aws: LocalAws
+) -> None:
+    reviews = [(review.text, review.label) for review in without_repeats(chinese_reviews().read())]
+    random.Random(0).shuffle(reviews)  # noqa: S311
+    request = librarys_own(account, reviews[:6_000], EnableManagedSpotTraining=True)
+    request["StoppingCondition"]["MaxWaitTimeInSeconds"] = 240
+    request["CheckpointConfig"] = {"S3Uri": f"s3://{account.bucket}/{request['TrainingJobName']}/checkpoints"}
+    name = account.train(request)
+    kept = {"Bucket": account.bucket, "Prefix": f"{name}/checkpoints/"}
+    eventually(lambda: account.s3.list_objects_v2(**kept)["KeyCount"], 90)
+
+    (pid,) = pids_of(local_aws.state.jobs / "training" / name)
+    os.kill(pid, signal.SIGKILL)
+    described = account.trained(name, 180)
+
+    assert described["TrainingJobStatus"] == "Completed", described.get("FailureReason")
+    statuses = [one["Status"] for one in described["SecondaryStatusTransitions"]]
+    assert "Interrupted" in statuses
+    log = {"logGroupName": "/aws/sagemaker/TrainingJobs", "logStreamNamePrefix": name}
+    lines_of_log = boto3.client("logs").filter_log_events(**log)["events"]
+    assert [line for line in lines_of_log if line["message"].startswith("resumed with the scores of regularization")]
 
 
 def test_a_caller_that_may_not_pass_the_role_is_refused(account: Jobs) -> None:

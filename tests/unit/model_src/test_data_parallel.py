@@ -14,6 +14,7 @@ from pathlib import Path
 
 import data_parallel
 import fitting
+import joblib
 import numpy as np
 import pytest
 import train as train_module
@@ -175,6 +176,28 @@ def test_two_processes_reach_the_score_of_one_on_real_reviews(tmp_path: Path) ->
     assert score > 0.75
     assert written["validation"]["all"]["macro_f1"] == pytest.approx(score, abs=0.005)
     assert f"validation:macro_f1={written['validation']['all']['macro_f1']:.6f}" in printed[0][0]
+
+
+def test_hosts_that_were_interrupted_go_on_with_what_the_first_has_kept(tmp_path: Path) -> None:
+    for rank, part in enumerate((EXAMPLES[:20], EXAMPLES[20:])):
+        (tmp_path / str(rank)).mkdir()
+        rows = [json.dumps({"text": text, "label": label}) for text, label in part]
+        (tmp_path / str(rank) / "rows.jsonl").write_text("\n".join(rows), encoding="utf-8")
+
+    def train(name: str) -> str:
+        options = ["--max-features", "300", "--checkpoint-dir", str(tmp_path / "checkpoints")]
+        hosts = [run(host, tmp_path / str(rank), tmp_path / name, *options) for rank, host in enumerate(HOSTS)]
+        printed = [host.communicate(timeout=60) for host in hosts]
+        assert [host.returncode for host in hosts] == [0, 0], printed
+        assert "resumed" not in printed[1][0]
+        return printed[0][0]
+
+    assert "resumed" not in train("at-once")
+    assert train("resumed").count("resumed") == 9
+
+    models = [joblib.load(tmp_path / name / "model.joblib") for name in ("at-once", "resumed")]
+    first, second = (model.predict_proba([text for text, _ in EXAMPLES]) for model in models)
+    assert first == pytest.approx(second, abs=0.002)
 
 
 def test_a_shard_that_cannot_be_read_ends_both_processes_and_both_say_why(tmp_path: Path) -> None:

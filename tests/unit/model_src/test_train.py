@@ -296,3 +296,56 @@ def test_it_runs_as_a_script_from_any_directory(tmp_path: Path, channel: Path) -
     )
     assert run.stdout.startswith("model_version=")
     assert (tmp_path / "model" / "model.joblib").is_file()
+
+
+def test_an_interrupted_training_goes_on_to_the_model_that_it_would_have_been(tmp_path: Path, channel: Path) -> None:
+    # Of three regularizations and three folds each, killed in the fifth: ended as by a signal, without a chance.
+    dies = (
+        "import os, sys, fitting, train\n"
+        "solve, done = fitting._solve, []\n"
+        "def dying(*arguments):\n"
+        "    done.append(1) if len(done) < 4 else os._exit(137)\n"
+        "    return solve(*arguments)\n"
+        "fitting._solve = dying\n"
+        "train.main(sys.argv[1:])\n"
+    )
+
+    def run(name: str, *program: str) -> tuple[int, str]:
+        options = ["--train", channel, "--model-dir", tmp_path / name, "--max-features", "500", "--ngram-max", "2"]
+        here = Path(train_module.__file__).parent
+        process = subprocess.run(
+            [sys.executable, *program, *map(str, options), "--checkpoint-dir", str(tmp_path / "checkpoints")],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+            cwd=here,
+        )
+        return process.returncode, process.stdout
+
+    train_in(tmp_path / "at-once", channel)
+    assert run("never", "-c", dies) == (137, "")
+
+    code, printed = run("resumed", "train.py")
+
+    assert code == 0
+    assert re.findall("resumed with the scores of regularization ([0-9.]+) and fold ([0-9])", printed) == [
+        ("3.33333", "0"),
+        ("3.33333", "1"),
+        ("3.33333", "2"),
+        ("1", "0"),
+    ]
+    for file in ("metadata.json", "model.joblib"):
+        assert (tmp_path / "resumed" / file).read_bytes() == (tmp_path / "at-once" / file).read_bytes()
+
+
+def test_what_another_training_has_kept_is_not_used(
+    tmp_path: Path, channel: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(seed: str) -> str:
+        kept = ["--checkpoint-dir", str(tmp_path / "checkpoints")]
+        main(["--train", str(channel), "--model-dir", str(tmp_path / "model"), *kept, "--seed", seed])
+        return capsys.readouterr().out
+
+    assert "resumed" not in run("1")
+    assert "resumed" not in run("2")
+    assert run("1").count("resumed") == 9
