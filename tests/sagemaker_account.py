@@ -33,7 +33,7 @@ LOG = {"Action": ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEve
 Found = TypeVar("Found")
 
 
-def eventually(look: Callable[[], Found | None], seconds: float = 30) -> Found:
+def eventually(look: Callable[[], Found | None], seconds: float = 90) -> Found:
     """Return what `look` finds, looking again until it finds something that is true."""
     deadline = time.monotonic() + seconds
     while True:

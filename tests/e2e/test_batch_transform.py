@@ -124,7 +124,7 @@ class Transforms:
             found = self.sagemaker.list_transform_jobs(NameContains=f"{short_id(transform_id)}-{number}", MaxResults=5)
             return next((each["TransformJobName"] for each in found["TransformJobSummaries"]), None)
 
-        return eventually(look, 60)
+        return eventually(look)
 
     def processes(self, job: str) -> Iterator[int]:
         """Yield the processes of a job's models."""
@@ -360,7 +360,7 @@ def test_a_transform_calls_functions_with_the_permission_to(hasty: Transforms) -
             failures = [event["taskFailedEventDetails"] for event in events if event["type"] == "TaskFailed"]
             return str(failures[0]["cause"]) if failures else None
 
-        cause = eventually(failure, 60)
+        cause = eventually(failure)
         client.stop_execution(executionArn=execution)  # it would try for minutes
 
     assert "not authorized" in cause

@@ -156,7 +156,7 @@ def test_a_promotion_that_takes_too_long_says_so_and_leaves_what_the_endpoint_is
         promotion = trainings.run("Promotion", {"model_data": url})
         assert (promotion["status"], promotion.get("error")) == ("FAILED", "PromotionTimeout"), promotion
         told = messages.next("promotion_failed", promotion=promotion["name"])
-        eventually(lambda: trainings.version() == version, 60)
+        eventually(lambda: trainings.version() == version)
 
     assert "the endpoint is Updating after 18 hours" in promotion["cause"]
     assert told["cause"] == promotion["cause"]

@@ -96,7 +96,7 @@ def test_a_transform_job_goes_on_after_its_models_processes_are_killed(account: 
     directory = local_aws.state.jobs / "transform" / request["TransformJobName"]
     kill_at_work(directory)
 
-    described = eventually(lambda: ended_job(account, "transform", request["TransformJobName"]), 60)
+    described = eventually(lambda: ended_job(account, "transform", request["TransformJobName"]))
     assert described["TransformJobStatus"] == "Completed", described.get("FailureReason")
     (found,) = outputs(account, request["TransformJobName"]).values()
     assert [one["SageMakerOutput"]["label"] for one in found] == list("ABCDEFGHIJ")
@@ -111,7 +111,7 @@ def test_a_transform_job_whose_retries_are_used_up_fails(account: Jobs, local_aw
     kill_at_work(directory)
 
     assert (
-        eventually(lambda: ended_job(account, "transform", request["TransformJobName"]), 60)["TransformJobStatus"]
+        eventually(lambda: ended_job(account, "transform", request["TransformJobName"]))["TransformJobStatus"]
         == "Failed"
     )
     assert outputs(account, request["TransformJobName"]) == {}

@@ -51,7 +51,7 @@ def test_callers_are_told_to_come_back_while_the_model_starts(stack: tuple[Stack
         return deployed.post(BODY, {"Content-Type": "application/json"})
 
     # The rest of the deployment may have taken longer than those ten minutes.
-    eventually(lambda: post().status == 200, 60)
+    eventually(lambda: post().status == 200)
     _wait_until_idle(aws, endpoint)
 
     told = post()
@@ -59,7 +59,7 @@ def test_callers_are_told_to_come_back_while_the_model_starts(stack: tuple[Stack
     assert told.status == 503, told.body
     assert told.headers["Content-Type"] == "application/problem+json"
     assert int(told.headers["Retry-After"]) > 0
-    answer = eventually(lambda: found if (found := post()).status == 200 else None, 60)
+    answer = eventually(lambda: found if (found := post()).status == 200 else None)
     assert answer.json["results"][0]["label"] == "spam"
     assert boto3.client("sagemaker").describe_endpoint(EndpointName=endpoint)["EndpointStatus"] == "InService"
 
@@ -71,5 +71,5 @@ def _wait_until_idle(aws: LocalAws, endpoint: str) -> None:
     def idle() -> bool:
         return not [one for one in psutil.process_iter(["cwd"]) if (one.info["cwd"] or "").startswith(directory)]
 
-    eventually(idle, 60)
+    eventually(idle)
     time.sleep(0.5)

@@ -57,7 +57,7 @@ def wait(account: Account, component: str) -> dict[str, Any]:
         described = account.sagemaker.describe_inference_component(InferenceComponentName=component)
         return None if described["InferenceComponentStatus"] in ("Creating", "Updating") else described
 
-    found: dict[str, Any] = eventually(settled, 60)
+    found: dict[str, Any] = eventually(settled)
     return found
 
 
@@ -215,7 +215,7 @@ def test_cloudformation_makes_changes_and_deletes_components(account: Account) -
         return None if stack["StackStatus"].endswith("_IN_PROGRESS") else stack
 
     cloudformation.create_stack(StackName=name, TemplateBody=template(role, archive, 1))
-    stack = eventually(settled, 60)
+    stack = eventually(settled)
     assert stack["StackStatus"] == "CREATE_COMPLETE", stack
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     (component,) = account.sagemaker.list_inference_components(EndpointNameEquals=outputs["Endpoint"])[
@@ -227,7 +227,7 @@ def test_cloudformation_makes_changes_and_deletes_components(account: Account) -
     assert outputs["Policy"].endswith(":resource/sagemaker/inference-component/reviews:policyName/out-from-zero")
 
     cloudformation.update_stack(StackName=name, TemplateBody=template(role, archive, 0))
-    assert eventually(settled, 60)["StackStatus"] == "UPDATE_COMPLETE"
+    assert eventually(settled)["StackStatus"] == "UPDATE_COMPLETE"
     described = wait(account, component["InferenceComponentName"])
     assert described["RuntimeConfig"]["CurrentCopyCount"] == 0
 
@@ -286,7 +286,7 @@ def test_a_component_of_the_constructs_moves_with_its_endpoint_and_its_variant(a
     described = account.sagemaker.describe_inference_component(InferenceComponentName=newest)
     assert described["VariantName"] == "Blue"
     cloudformation.delete_stack(StackName=name)
-    eventually(lambda: not account.sagemaker.list_endpoints(NameContains=second)["Endpoints"], 60)
+    eventually(lambda: not account.sagemaker.list_endpoints(NameContains=second)["Endpoints"])
 
 
 def test_scaling_is_said_to_be_recorded_only() -> None:

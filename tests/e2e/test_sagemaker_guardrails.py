@@ -303,7 +303,7 @@ def test_cloudformation_waits_for_the_deployment_and_rolls_back_with_it(account:
         return None if stack["StackStatus"].endswith("_IN_PROGRESS") else stack["StackStatus"]
 
     cloudformation.create_stack(StackName=name, TemplateBody=template(role, good, alarm))
-    assert eventually(settled, 60) == "CREATE_COMPLETE"
+    assert eventually(settled) == "CREATE_COMPLETE"
     (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
     endpoint = stack["Outputs"][0]["OutputValue"]
     boto3.client("cloudwatch").put_metric_alarm(
@@ -321,7 +321,7 @@ def test_cloudformation_waits_for_the_deployment_and_rolls_back_with_it(account:
 
     with callers(account, endpoint, 1) as (caller,):
         cloudformation.update_stack(StackName=name, TemplateBody=template(role, account.archive(BROKEN), alarm))
-        assert eventually(settled, 60) == "UPDATE_ROLLBACK_COMPLETE"
+        assert eventually(settled) == "UPDATE_ROLLBACK_COMPLETE"
 
     reasons = [
         event.get("ResourceStatusReason", "")

@@ -301,4 +301,4 @@ def test_nothing_of_a_job_is_left_when_the_local_aws_ends(tmp_path: Path) -> Non
         labelling = aws.state.jobs / "transform" / request["TransformJobName"]
         eventually(lambda: [*pids_of(training)] and [*pids_of(labelling)])
 
-    eventually(lambda: not [*pids_of(training), *pids_of(labelling)], 10)
+    eventually(lambda: not [*pids_of(training), *pids_of(labelling)])

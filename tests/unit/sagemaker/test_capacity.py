@@ -60,7 +60,7 @@ def code(error: SageMakerError) -> str:
 def test_it_stops_when_idle_and_the_next_call_starts_it(serverless: Callable[..., Serverless]) -> None:
     one = serverless(Model())
     assert one.model.starts == 1
-    eventually(lambda: one.model.stops == 1, 5)
+    eventually(lambda: one.model.stops == 1)
     assert one.sink.of("ModelSetupTime") == []
 
     assert one.call().status == 200
@@ -91,7 +91,7 @@ def test_calls_above_the_maximum_concurrency_are_throttled_and_those_after_them_
     one = serverless(Model(), 1)
     one.model.may_answer.clear()
     first = one.later()
-    eventually(lambda: one.sink.of("ServerlessConcurrentExecutionsUtilization") == [1], 5)
+    eventually(lambda: one.sink.of("ServerlessConcurrentExecutionsUtilization") == [1])
     with pytest.raises(SageMakerError, match="Rate exceeded") as caught:
         one.call()
     assert code(caught.value) == "ThrottlingException"
@@ -102,21 +102,21 @@ def test_calls_above_the_maximum_concurrency_are_throttled_and_those_after_them_
 
 def test_a_cold_start_that_takes_too_long_is_not_ready_but_goes_on(serverless: Callable[..., Serverless]) -> None:
     one = serverless(Model())
-    eventually(lambda: one.model.stops == 1, 5)
+    eventually(lambda: one.model.stops == 1)
     one.model.may_start.clear()
     for _ in range(2):
         with pytest.raises(SageMakerError) as caught:
             one.call()
         assert (code(caught.value), caught.value.status) == ("ModelNotReadyException", 429)
     one.model.may_start.set()
-    eventually(lambda: one.model.starts == 2, 5)
+    eventually(lambda: one.model.starts == 2)
     assert one.call().status == 200
     assert one.model.starts == 2, "two calls started it twice"
 
 
 def test_a_cold_start_that_fails_is_tried_again(serverless: Callable[..., Serverless]) -> None:
     one = serverless(Model())
-    eventually(lambda: one.model.stops == 1, 5)
+    eventually(lambda: one.model.stops == 1)
     one.model.fails = True
     with pytest.raises(SageMakerError, match="it cannot start"):
         one.call()
