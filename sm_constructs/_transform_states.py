@@ -96,7 +96,7 @@ class TransformStates:
                         {"Condition": "{% $delivery.more %}", "Next": "Deliver"},
                         {
                             "Condition": "{% $delivery.delivered = $delivery.files %}",
-                            "Assign": {"failures": 0, "roundNumber": "{% $roundNumber + 1 %}"},
+                            "Assign": {"failures": 0, "roundNumber": "{% $roundNumber + 1 %}", "problems": []},
                             "Next": "Plan",
                         },
                     ],

@@ -69,8 +69,8 @@ class ClassificationApi(Construct):
         training: Is started by ``POST /v1/trainings`` and looked at by ``GET /v1/trainings/{training_id}``. When
             omitted: there are no such paths.
         feedback: Whether ``training`` gets corrected labels by ``POST /v1/feedback``. For these the texts of each
-            request are kept in its artifacts, under ``results/requests/``, for 30 days. When omitted: it does. False:
-            there is no such path, and no text is kept.
+            request are kept in its artifacts, under ``results/requests/``, for 30 days where the store made the
+            bucket. When omitted: it does. False: there is no such path, and no text is kept.
         transform: Is started by ``POST /v1/transforms`` and looked at by ``GET /v1/transforms/{transform_id}``. When
             omitted: there are no such paths.
         authorization: Who may call: ``AuthorizationType.IAM``, an authorizer of your own, or, for an API that

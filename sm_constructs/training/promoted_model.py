@@ -41,7 +41,8 @@ class PromotedModel(Construct):
     to a parameter of Systems Manager. Whenever a deployment would change model, endpoint configuration or endpoint, a
     function reads the parameter first, and CloudFormation makes them of the promoted model. The function makes the
     parameter, too, with the first deployment, and deletes it with the stack: CloudFormation would put its own value
-    back whenever it changed a tag. To let the stack's own model serve again, roll back to it.
+    back whenever it changed a tag. To let the stack's own model serve again, start a promotion with
+    ``{"initial": true}``.
 
     What is changed by ``add_property_override`` is not noticed: change something else with it.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import jsii
@@ -39,18 +40,20 @@ from sm_constructs.training.promoted_model import PromotedModel, allow_removal
 
 _TIMEOUT = Duration.minutes(1)
 _LONGEST_TIMEOUT_SECONDS = 365 * 86_400 // 2  # twice that is the longest that Step Functions lets an execution take
-# An endpoint takes one change at a time, and is waited for: a deployment may take eight hours.
-_ANOTHER_TURN = retry(["EndpointBusyError"], attempts=200, interval=15, longest=300)
+# An endpoint takes one change at a time, and is waited for: two and a half minutes each on average, so 16 hours.
+_ANOTHER_TURN = retry(["EndpointBusyError"], attempts=400, interval=15, longest=300)
 _BUSY = "in-progress"
 """What SageMaker says of an endpoint that moves, in an error that has the name of others."""
-# Step Functions ends an execution of 25,000 events, about nine for each look.
-_FEW_LOOKS, _SECONDS_BETWEEN_MANY = 200, 15
+# Step Functions ends an execution of 25,000 events, without a word: nine for each look, and some for what is repeated.
+# https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+_FEW_LOOKS, _MANY_LOOKS = 200, 1_800
 
 # Of a function, the words of its exception: https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
 _NOT_PLANNED = (
     "{'Error': $states.errorOutput.Error, 'Cause': $contains($states.errorOutput.Cause, /^\\{\"errorMessage\"/) "
     "? $parse($states.errorOutput.Cause).errorMessage : $states.errorOutput.Cause}"
 )
+TOO_LATE = "PromotionTimeout"
 NOT_REMEMBERED = "ModelNotRemembered"
 _NOT_REMEMBERED = (
     f"{{'Error': '{NOT_REMEMBERED}', "
@@ -64,8 +67,9 @@ class ModelPromotion(Construct):
     """Define a state machine that moves an endpoint to another model, and can take that back.
 
     It is started with ``{"model_data": "s3://…/model.tar.gz"}``, to which ``model_version``, ``training_id`` and
-    ``model_package_arn`` may be added, or with ``{"rollback": true}``. With ``replaces``, the URL of an archive, it
-    fails unless that one is in service. The new model and its endpoint configuration are
+    ``model_package_arn`` may be added, or with ``{"rollback": true}``, or with ``{"initial": true}`` for the stack's
+    own model. With ``replaces``, the URL of an archive, it fails unless that one is in service. The new model and its
+    endpoint configuration are
     like those in service, but for the archive. The endpoint moves as a deployment of the stack would: with its
     guardrails, which take it back when an alarm goes off; the number of instances and their weights stay as they are.
 
@@ -78,8 +82,8 @@ class ModelPromotion(Construct):
         construct_id: The id within the parent.
         promoted_model: What remembers the model in service, and what the endpoint's model is made of.
         endpoint: The endpoint.
-        poll_interval: How often the endpoint is looked at while it moves, 1 second or more; after 200 looks every 15
-            seconds or less often. When omitted: 15 seconds.
+        poll_interval: How often the endpoint is looked at while it moves, 1 second or more; after 200 looks less often,
+            for Step Functions limits them: every 36 seconds with a ``timeout`` of 18 hours. When omitted: 15 seconds.
         timeout: How long all may take; then it fails, and says so. When omitted: 18 hours, more than two deployments:
             one that is waited for, and its own.
         topic: Hears of promotions and rollbacks that have failed, with the attribute ``event``, ``promotion_failed``.
@@ -213,11 +217,8 @@ class ModelPromotion(Construct):
 
         name = jsonata("$plan.name")
         often = poll_interval.to_seconds()
-        pause = (
-            often
-            if often >= _SECONDS_BETWEEN_MANY
-            else jsonata(f"$looks < {_FEW_LOOKS} ? {often} : {_SECONDS_BETWEEN_MANY}")
-        )
+        seldom = max(math.ceil(timeout.to_seconds() / _MANY_LOOKS), 15)
+        pause = often if often >= seldom else jsonata(f"$looks < {_FEW_LOOKS} ? {often} : {seldom}")
         moved = "$states.input.EndpointStatus = 'InService' and $states.input.EndpointConfigName = $plan.name"
         over = "$states.input.EndpointStatus in ['InService', 'Failed', 'OutOfService', 'UpdateRollbackFailed']"
         not_moved = (
@@ -227,9 +228,9 @@ class ModelPromotion(Construct):
         )
         late = f"$millis() - $toMillis($states.context.Execution.StartTime) > {timeout.to_milliseconds()}"
         too_late = (
-            "{'Error': 'PromotionTimeout', 'Cause': 'the endpoint is ' & $states.input.EndpointStatus & ' after "
-            f"{timeout.to_human_string()}: if it comes to serve the model yet, start the promotion again, or the next "
-            "deployment takes the model out'}"
+            f"{{'Error': '{TOO_LATE}', 'Cause': '{TOO_LATE}: the endpoint is ' & $states.input.EndpointStatus & "
+            f"' after {timeout.to_human_string()}: if it comes to serve the model yet, start the promotion again, or "
+            "the next deployment takes the model out'}"
         )
         return {
             "PlanPromotion": {

@@ -21,7 +21,7 @@ from sm_constructs._states import (
     task,
 )
 from sm_constructs.training.jobs import JobSettings
-from sm_constructs.training.promotion import NOT_REMEMBERED
+from sm_constructs.training.promotion import NOT_REMEMBERED, TOO_LATE
 
 _EXPLAIN = "ExplainFailure"
 STATES_AFTER_FAILURES = (
@@ -388,9 +388,9 @@ class Workflow:
                 "Type": "Choice",
                 "Choices": [
                     {
-                        # A model that is in service all the same is not rejected.
+                        # A model that is in service all the same, or may yet be, is not rejected.
                         "Condition": jsonata(
-                            f"$package_arn != '' and $not($contains($explanation.cause, '{NOT_REMEMBERED}'))"
+                            f"$package_arn != '' and $not($contains($explanation.cause, /{NOT_REMEMBERED}|{TOO_LATE}/))"
                         ),
                         "Next": "RejectModelOfFailure",
                     },

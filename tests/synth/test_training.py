@@ -510,6 +510,31 @@ def test_pictures_in_the_docs_have_the_states_that_there_are(stack: cdk.Stack, p
     assert {name for name, _ in _all_states(definition(stack, promotion=promotion)["States"])} == drawn
 
 
+@pytest.mark.parametrize(
+    ("timeout", "pause"),
+    [
+        (cdk.Duration.minutes(30), 15),
+        (None, "{% $looks < 200 ? 15 : 36 %}"),
+        (cdk.Duration.days(100), "{% $looks < 200 ? 15 : 4800 %}"),
+    ],
+)
+def test_a_promotion_has_looks_enough_for_its_timeout(
+    stack: cdk.Stack, timeout: cdk.Duration | None, pause: int | str
+) -> None:
+    artifacts = ArtifactStore(stack, "Artifacts")
+    promoted = PromotedModel(stack, "Promoted", initial=ModelData.from_directory(MODEL), artifacts=artifacts)
+    model = Model(stack, "Model", data=promoted.data, framework=Framework.scikit_learn())
+    endpoint = Endpoint(stack, "Endpoint", model=model, variant=Serverless())
+    ModelPromotion(stack, "Promotion", promoted_model=promoted, endpoint=endpoint, timeout=timeout)
+
+    waiting = definition(stack, promotion=True)["States"]["WaitForEndpoint"]["Seconds"]
+
+    assert waiting == pause
+    seldom = int(str(waiting).split()[-2]) if isinstance(waiting, str) else waiting
+    looks = 200 + (timeout or cdk.Duration.hours(18)).to_seconds() / seldom
+    assert looks * 9 < 20_000, "Step Functions ends an execution of 25,000 events"
+
+
 def test_a_model_that_is_in_service_and_not_remembered_is_told_so_and_not_rejected(stack: cdk.Stack) -> None:
     trained(stack)
 
@@ -517,5 +542,5 @@ def test_a_model_that_is_in_service_and_not_remembered_is_told_so_and_not_reject
     assert "ModelNotRemembered" in catcher["Assign"]["failure"]
     assert catcher["Next"] == "TellFailure"  # and not where a configuration in service would be removed
     rejecting, removing = definition(stack)["States"]["WhatIsHalfMade"]["Choices"]
-    assert "ModelNotRemembered" in rejecting["Condition"]
+    assert "/ModelNotRemembered|PromotionTimeout/" in rejecting["Condition"]
     assert "$package_arn = ''" in removing["Condition"]

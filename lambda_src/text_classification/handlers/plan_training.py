@@ -27,7 +27,7 @@ _planner = Planner(
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler
 def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Write the list of the data set's parts to ``trainings/<training_id>/parts.json`` and return the plan.
+    """Write the list of the data set's parts to ``trainings/work/<training_id>/parts.json`` and return the plan.
 
     Raises:
         InvalidRequestError: The request breaks rules; the message names all.

@@ -107,12 +107,16 @@ class DatasetReport:
         if broken.count:
             listed = _listed([f"{_place(row)} ({row['problem']})" for row in broken.rows], broken.count)
             yield f"{_number(broken.count, 'row')} broken: {listed}"
-        if len(self.classes.by_label) < 2:
-            found = ", ".join(self.classes.by_label) or "none"
+        learned = [label for label, each in self.classes.by_label.items() if each.train]
+        if len(learned) < 2:
+            found = ", ".join(learned) or "none"
             yield f"fewer than 2 labels ({found}): there is nothing to tell apart"
         for label, count in self.classes.too_small.items():
             yield f"label {label!r} has {_number(count, 'different text')}: at least {self.classes.needed} are needed"
         sizes = self.classes.sizes()
+        for split in sorted(self.findings.given - {"train"}):
+            if not sizes[split]:
+                yield f"the {split} split that the data set brings has no text of its own"
         instances = self.plan["instance_count"]
         if sizes["train"] < instances:
             yield f"{_number(sizes['train'], 'text')} to train with: fewer than instances, which are {instances}"

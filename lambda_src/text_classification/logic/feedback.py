@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
+from textprep import normalize
 
 from text_classification.gateways.datasets import Datasets
 from text_classification.gateways.job_objects import JobObjects
@@ -119,8 +120,8 @@ def correct(request: FeedbackRequest, *, datasets: Datasets, jobs: JobTexts | No
         )
     known = texts[request.index]
     row = {"text": known.text, "label": request.label, "language": known.language, "source": "feedback"}
-    # By its text, so that a later label takes the place of an earlier one, whichever request it was in.
-    key = f"{FEEDBACK_PREFIX}{hashlib.sha256(known.text.encode()).hexdigest()}.jsonl"
+    # By its text as data sets compare it: a later label takes the place of an earlier one, whichever request it was in.
+    key = f"{FEEDBACK_PREFIX}{hashlib.sha256(normalize(known.text).encode()).hexdigest()}.jsonl"
     datasets.write(key, f"{json.dumps(row, ensure_ascii=False)}\n".encode())
     return key
 

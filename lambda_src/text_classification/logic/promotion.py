@@ -98,22 +98,28 @@ class Memory:
         return self.previous
 
 
-def target(request: Mapping[str, Any], memory: Memory) -> Version:
+def target(request: object, memory: Memory) -> Version:
     """Return the version that an execution's input asks for.
 
     Args:
         request: ``{"model_data": "s3://…", …}`` with the other fields of :class:`Version` as they are known, and
-            ``replaces``, see :func:`check_replaced`; or ``{"rollback": true}``.
+            ``replaces``, see :func:`check_replaced`; or ``{"rollback": true}``; or ``{"initial": true}`` for the
+            stack's own model.
         memory: What is remembered.
 
     Raises:
-        PromotionError: It asks for neither, or there is nothing to roll back to.
+        PromotionError: It asks for none of these, or there is nothing to roll back to.
     """
     known = {*Version.__dataclass_fields__, "replaces"}
-    if request.get("rollback") is True and len(request) == 1:
+    if request == {"rollback": True}:
         return memory.back()
+    if request == {"initial": True}:
+        return Version(model_data="")
+    fields = f"{', '.join(sorted(known))}, or rollback or initial alone"
+    if not isinstance(request, Mapping):
+        raise PromotionError(f"the input is {str(request)[:40]!r}: must be an object with {fields}")
     if unknown := sorted(set(request) - known):
-        raise PromotionError(f"unknown: {', '.join(unknown)}; the input has {', '.join(sorted(known))}, or rollback")
+        raise PromotionError(f"unknown: {', '.join(unknown)}; the input has {fields}")
     model_data = request.get("model_data")
     if not (isinstance(model_data, str) and model_data.startswith("s3://") and model_data.endswith(".tar.gz")):
         raise PromotionError(f"model_data is {model_data!r}: must be the s3:// URL of a model.tar.gz")

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from text_classification.logic.requests import validated
+from text_classification.logic.requests import InvalidRequestError, validated
 
 INPUT_PREFIX = "transform/input/"
 OUTPUT_PREFIX = "transform/output/"
@@ -89,8 +89,22 @@ def parse_transform(document: object) -> TransformRequest:
     return validated(lambda: TransformRequest.model_validate(document), TransformRequest)
 
 
+def check_transform_id(name: str) -> str:
+    """Return the id of a transform, by which it is looked at.
+
+    Raises:
+        InvalidRequestError: It is none.
+    """
+    if not is_transform_id(name):
+        raise InvalidRequestError(
+            [f"the execution's name is {name!r}: must be 1 to 80 characters of A-Z, a-z, 0-9, - and _"],
+            kinds=["transform_id"],
+        )
+    return name
+
+
 def is_transform_id(name: str) -> bool:
-    """Tell whether an execution can have this name."""
+    """Tell whether a transform may be called so."""
     return bool(_TRANSFORM_ID.fullmatch(name))
 
 

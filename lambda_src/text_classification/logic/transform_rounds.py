@@ -141,22 +141,20 @@ class Rounds:
         work = f"{work_prefix(transform_id)}{number:04}/"
         plan = json.loads(self.objects.datasets.content(f"{work}plan.json") or b"[]")
         files = [PlannedFile(**each) for each in plan]
-        delivered: list[str] = json.loads(self.objects.datasets.content(f"{work}delivered.json") or b"[]")
+        outcomes: dict[str, str | None] = json.loads(self.objects.datasets.content(f"{work}outcomes.json") or b"{}")
         results = {each.key: each for each in self.objects.found(f"{work}out/") if each.key.endswith(RESULT)}
-        problems: list[str] = []
         more = False
         for file in files:
-            if file.key in delivered:
+            if file.key in outcomes:
                 continue
             if not self.has_time():
                 more = True
                 break
-            if problem := self._deliver(file, _result_of(file, f"{work}out/", results)):
-                problems.append(f"{file.key} {problem}")
-            else:
-                delivered.append(file.key)
-        self.objects.datasets.write(f"{work}delivered.json", json.dumps(delivered).encode())
-        self._note_delivered(transform_id, number, [file for file in files if file.key in delivered])
+            outcomes[file.key] = self._deliver(file, _result_of(file, f"{work}out/", results))
+        self.objects.datasets.write(f"{work}outcomes.json", json.dumps(outcomes).encode())
+        problems = [f"{key} {problem}" for key, problem in outcomes.items() if problem]
+        delivered = [file for file in files if file.key in outcomes and not outcomes[file.key]]
+        self._note_delivered(transform_id, number, delivered)
         if not more:
             self._clean(work)
         return {

@@ -270,6 +270,23 @@ def test_what_cannot_be_learned_is_refused(world: World, content: str, problem: 
     assert problem in refusal(world)
 
 
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_a_split_that_is_brought_and_has_no_text_is_refused_before_anything_is_trained(
+    world: World, split: str
+) -> None:
+    world.put("datasets/d/train/a.jsonl", GOOD)
+    world.put(f"datasets/d/{split}/a.csv", "text,label\n")
+
+    assert f"the {split} split that the data set brings has no text of its own" in refusal(world)
+
+
+def test_a_label_that_only_held_out_texts_have_does_not_count_as_one_to_learn(world: World) -> None:
+    world.put("datasets/d/train/a.jsonl", json_lines(texts("good", 9)))
+    world.put("datasets/d/test/a.jsonl", json_lines(texts("spam", 3)))
+
+    assert "fewer than 2 labels (good): there is nothing to tell apart" in refusal(world)
+
+
 def test_long_texts_and_objects_that_are_not_read_are_warned_of(world: World) -> None:
     world.put("datasets/d/a.jsonl", GOOD + json_lines({"x" * 10_001: "good"}))
     world.put("datasets/d/notes.txt", "notes")

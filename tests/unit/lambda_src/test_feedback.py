@@ -79,7 +79,7 @@ def test_a_second_correction_takes_the_place_of_the_first(
     feedback: Callable[..., dict[str, Any]], datasets: S3Datasets
 ) -> None:
     remember("r-1", [KnownText(text="a", language="en")], datasets)
-    remember("r-2", [KnownText(text="b", language="en"), KnownText(text="a", language="en")], datasets)
+    remember("r-2", [KnownText(text="b", language="en"), KnownText(text=" a", language="en")], datasets)
     feedback(request_id="r-2", index=1, label="bad")
     feedback(request_id="r-1", index=0, label="good")
 

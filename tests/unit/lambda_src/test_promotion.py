@@ -106,12 +106,24 @@ def test_there_is_nothing_to_roll_back_to_before_a_promotion() -> None:
         ({"model_data": "s3://bucket/model.zip"}, "must be the s3:// URL"),
         ({"model_data": FIRST.model_data, "colour": "red"}, "unknown: colour"),
         ({"rollback": False}, "unknown: rollback"),
+        ({"initial": False}, "unknown: initial"),
+        ([], r"the input is '\[\]': must be an object with model_data"),
+        (None, "the input is 'None': must be an object"),
         ({"rollback": True, "model_data": FIRST.model_data}, "unknown: rollback"),
     ],
 )
-def test_a_request_that_is_none_is_refused(request_: dict[str, Any], problem: str) -> None:
+def test_a_request_that_is_none_is_refused(request_: object, problem: str) -> None:
     with pytest.raises(PromotionError, match=problem):
         target(request_, Memory(current=SECOND, previous=FIRST))
+
+
+def test_the_stacks_own_model_comes_back_however_many_were_promoted() -> None:
+    memory = Memory(current=SECOND, previous=FIRST)
+
+    own = target({"initial": True}, memory)
+
+    assert own.model_data == ""
+    assert memory.promoted(own) == Memory(current=None, previous=SECOND)
 
 
 def test_the_model_is_like_the_one_in_service_but_for_its_data() -> None:

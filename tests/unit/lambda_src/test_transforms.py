@@ -22,7 +22,12 @@ from text_classification.logic.errors import ConflictError, NotFoundError
 from text_classification.logic.executions import start_once
 from text_classification.logic.requests import InvalidRequestError
 from text_classification.logic.transform_lines import checked_lines, csv_problem, json_problem
-from text_classification.logic.transform_requests import TransformRequest, parse_transform, parse_transform_body
+from text_classification.logic.transform_requests import (
+    TransformRequest,
+    check_transform_id,
+    parse_transform,
+    parse_transform_body,
+)
 from text_classification.logic.transform_rounds import Rounds
 from text_classification.logic.transforms import explain_transform, look_at
 
@@ -283,6 +288,27 @@ def test_what_there_is_no_time_for_is_left_to_the_next_call(world: World) -> Non
     assert world.deliver() == {"files": 1, "delivered": 1, "more": False, "problems": []}
     assert world.deliver() == {"files": 1, "delivered": 1, "more": False, "problems": []}, "Lambda may call it twice"
     assert world.plan(2)["summary"]["files"] == {"total": 3, "done": 1}
+
+
+def test_files_with_problems_are_not_compared_again_by_each_call(world: World) -> None:
+    for name in "abc":
+        world.put(f"{name}.csv", name)
+    world.transform(world.plan()["job"], without="a.csv")
+
+    def next_call() -> dict[str, Any]:
+        time = iter([True, False, False])
+        return replace(world, rounds=replace(world.rounds, has_time=lambda: next(time))).deliver()
+
+    problem = "transform/input/today/a.csv has no results"
+    assert next_call() == {"files": 3, "delivered": 0, "more": True, "problems": [problem]}
+    assert next_call() == {"files": 3, "delivered": 1, "more": True, "problems": [problem]}
+    assert next_call() == {"files": 3, "delivered": 2, "more": False, "problems": [problem]}
+
+
+def test_a_transform_that_nobody_could_look_at_is_refused() -> None:
+    with pytest.raises(InvalidRequestError, match=r"the execution's name is 'nightly-2026.11.26': must be 1 to 80"):
+        check_transform_id("nightly-2026.11.26")
+    assert check_transform_id("nightly-2026-11-26") == "nightly-2026-11-26"
 
 
 def test_a_round_has_no_more_files_than_one_job_should(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
