@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from text_classification.handlers.telemetry import logger, tracer
 from text_classification.handlers.transform_gateways import served_model, transform_objects
-from text_classification.logic.transform_requests import check_transform_id, parse_transform
+from text_classification.logic.execution_names import check_name
+from text_classification.logic.transform_requests import parse_transform
 from text_classification.logic.transform_rounds import Rounds
 from text_classification.logic.transforms import explain_transform
 
@@ -42,7 +43,7 @@ def plan(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
         GatewayError: S3 or SageMaker failed.
     """
     request = parse_transform(event["request"])
-    planned = _rounds(context).plan(check_transform_id(event["transform_id"]), event["round"], request)
+    planned = _rounds(context).plan(check_name(event["transform_id"], kind="transform_id"), event["round"], request)
     logger.info("round planned", round=event["round"], files=planned["files"], summary=planned["summary"])
     return planned
 

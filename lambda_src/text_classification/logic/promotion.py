@@ -111,13 +111,13 @@ def target(request: object, memory: Memory) -> Version:
         PromotionError: It asks for none of these, or there is nothing to roll back to.
     """
     known = {*Version.__dataclass_fields__, "replaces"}
-    if request == {"rollback": True}:
-        return memory.back()
-    if request == {"initial": True}:
-        return Version(model_data="")
     fields = f"{', '.join(sorted(known))}, or rollback or initial alone"
     if not isinstance(request, Mapping):
         raise PromotionError(f"the input is {str(request)[:40]!r}: must be an object with {fields}")
+    if request.get("rollback") is True and len(request) == 1:
+        return memory.back()
+    if request.get("initial") is True and len(request) == 1:
+        return Version(model_data="")
     if unknown := sorted(set(request) - known):
         raise PromotionError(f"unknown: {', '.join(unknown)}; the input has {fields}")
     model_data = request.get("model_data")

@@ -10,13 +10,12 @@ from typing import Any
 from text_classification.gateways.datasets import Datasets
 from text_classification.logic.dataset_combination import DatasetError
 from text_classification.logic.dataset_pieces import FEEDBACK_PREFIX, DatasetObjects, dataset_objects, dataset_parts
-from text_classification.logic.execution_names import short_name
+from text_classification.logic.execution_names import check_name, short_name
 from text_classification.logic.hyperparameters import as_strings
 from text_classification.logic.training_requests import (
     Hyperparameters,
     TrainingRequest,
     TrainingRules,
-    check_training_id,
     parse_training,
 )
 
@@ -45,7 +44,7 @@ class Planner:
             DatasetError: There is no such data set, or nothing in it.
             GatewayError: S3 failed.
         """
-        identifier = check_training_id(training_id)
+        identifier = check_name(training_id, kind="training_id")
         request = parse_training(document, self.rules)
         objects = self._objects(request)
         name = f"{self.job_prefix}-{short_name(identifier)}"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -19,7 +18,6 @@ from pydantic_core import PydanticCustomError, from_json
 from text_classification.logic.hyperparameters import Schema, hyperparameter_problems, instance_problems, range_problems
 from text_classification.logic.requests import InvalidRequestError, validated
 
-_TRAINING_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")  # EventBridge names executions after two UUIDs
 _FRACTION = {"ge": 0.01, "le": 0.4, "allow_inf_nan": False}
 
 Hyperparameters = Mapping[str, Any]
@@ -168,28 +166,6 @@ def parse_training(document: object, rules: TrainingRules) -> TrainingRequest:
     if request is None or problems:
         raise InvalidRequestError(problems, kinds=kinds)
     return request
-
-
-def check_training_id(training_id: object) -> str:
-    """Return the id of a training, of which names of jobs and keys of objects are made.
-
-    Raises:
-        InvalidRequestError: It is none.
-    """
-    if not is_training_id(training_id):
-        raise InvalidRequestError(
-            [
-                f"the execution's name is {str(training_id)[:80]!r}: "
-                "must be 1 to 80 characters of A-Z, a-z, 0-9, - and _"
-            ],
-            kinds=["training_id"],
-        )
-    return str(training_id)
-
-
-def is_training_id(value: object) -> bool:
-    """Return whether a training may be called so."""
-    return isinstance(value, str) and bool(_TRAINING_ID.fullmatch(value))
 
 
 def _with_defaults(document: object, rules: TrainingRules) -> object:

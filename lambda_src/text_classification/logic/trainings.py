@@ -7,8 +7,8 @@ from typing import Any
 
 from text_classification.gateways.executions import Execution, Executions
 from text_classification.logic.errors import NotFoundError
+from text_classification.logic.execution_names import is_name
 from text_classification.logic.executions import view
-from text_classification.logic.training_requests import is_training_id
 
 
 def look_at(training_id: str, executions: Executions) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def look_at(training_id: str, executions: Executions) -> dict[str, Any]:
         NotFoundError: There is none of that id, or no longer.
         GatewayError: Step Functions failed.
     """
-    execution = executions.find(training_id) if is_training_id(training_id) else None
+    execution = executions.find(training_id) if is_name(training_id) else None
     if execution is None:
         raise NotFoundError(f"there is no training {training_id[:40]!r}, or no longer")
     return {**_output(execution), "training_id": training_id, **view(execution, executions)}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from text_classification.logic.requests import InvalidRequestError, validated
+from text_classification.logic.requests import validated
 
 INPUT_PREFIX = "transform/input/"
 OUTPUT_PREFIX = "transform/output/"
@@ -18,8 +17,6 @@ WORK_PREFIX = "transform/work/"
 JSON_LINES, CSV = ".jsonl", ".csv"
 REFUSED = ".refused.jsonl"
 """What the list of an input's refused lines is called: no input."""
-
-_TRANSFORM_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
 
 def _no_refused_lines(key: str) -> str:
@@ -87,25 +84,6 @@ def parse_transform_body(body: bytes) -> TransformRequest:
 def parse_transform(document: object) -> TransformRequest:
     """Return what an execution was started with. Raises InvalidRequestError with all that is wrong."""
     return validated(lambda: TransformRequest.model_validate(document), TransformRequest)
-
-
-def check_transform_id(name: str) -> str:
-    """Return the id of a transform, by which it is looked at.
-
-    Raises:
-        InvalidRequestError: It is none.
-    """
-    if not is_transform_id(name):
-        raise InvalidRequestError(
-            [f"the execution's name is {name!r}: must be 1 to 80 characters of A-Z, a-z, 0-9, - and _"],
-            kinds=["transform_id"],
-        )
-    return name
-
-
-def is_transform_id(name: str) -> bool:
-    """Tell whether a transform may be called so."""
-    return bool(_TRANSFORM_ID.fullmatch(name))
 
 
 def work_prefix(transform_id: str) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 from text_classification.gateways.executions import Executions
 from text_classification.gateways.transform_objects import TransformObjects
 from text_classification.logic.errors import NotFoundError
+from text_classification.logic.execution_names import is_name
 from text_classification.logic.executions import view
 from text_classification.logic.failures import Failure, explain
-from text_classification.logic.transform_requests import is_transform_id
 from text_classification.logic.transform_rounds import results_under_way, status_of, summary_of
 
 _MAX_SUBJECT = 100  # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
@@ -24,7 +24,7 @@ def look_at(transform_id: str, executions: Executions, objects: TransformObjects
         NotFoundError: There is none of that id, or no longer.
         GatewayError: Step Functions or S3 failed.
     """
-    execution = executions.find(transform_id) if is_transform_id(transform_id) else None
+    execution = executions.find(transform_id) if is_name(transform_id) else None
     if execution is None:
         raise NotFoundError(f"there is no transform {transform_id[:40]!r}, or no longer")
     seen = view(execution, executions)

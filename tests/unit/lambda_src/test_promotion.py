@@ -107,6 +107,7 @@ def test_there_is_nothing_to_roll_back_to_before_a_promotion() -> None:
         ({"model_data": FIRST.model_data, "colour": "red"}, "unknown: colour"),
         ({"rollback": False}, "unknown: rollback"),
         ({"initial": False}, "unknown: initial"),
+        ({"rollback": 1}, "unknown: rollback"),
         ([], r"the input is '\[\]': must be an object with model_data"),
         (None, "the input is 'None': must be an object"),
         ({"rollback": True, "model_data": FIRST.model_data}, "unknown: rollback"),

@@ -19,12 +19,12 @@ from text_classification.gateways.served_model import ServedModel
 from text_classification.gateways.transform_objects import TransformObjects
 from text_classification.logic import transform_rounds
 from text_classification.logic.errors import ConflictError, NotFoundError
+from text_classification.logic.execution_names import check_name
 from text_classification.logic.executions import start_once
 from text_classification.logic.requests import InvalidRequestError
 from text_classification.logic.transform_lines import checked_lines, csv_problem, json_problem
 from text_classification.logic.transform_requests import (
     TransformRequest,
-    check_transform_id,
     parse_transform,
     parse_transform_body,
 )
@@ -307,8 +307,8 @@ def test_files_with_problems_are_not_compared_again_by_each_call(world: World) -
 
 def test_a_transform_that_nobody_could_look_at_is_refused() -> None:
     with pytest.raises(InvalidRequestError, match=r"the execution's name is 'nightly-2026.11.26': must be 1 to 80"):
-        check_transform_id("nightly-2026.11.26")
-    assert check_transform_id("nightly-2026-11-26") == "nightly-2026-11-26"
+        check_name("nightly-2026.11.26", kind="transform_id")
+    assert check_name("nightly-2026-11-26", kind="transform_id") == "nightly-2026-11-26"
 
 
 def test_a_round_has_no_more_files_than_one_job_should(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
