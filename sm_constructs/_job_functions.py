@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aws_cdk import Duration
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT = Duration.minutes(1)
 _FILE_TIMEOUT = Duration.minutes(15)  # Lambda's longest
+_FILE_MEMORY_MB = 1769  # a whole core, which the largest files take for four minutes
 
 
 def queue_function(queue: ClassificationQueue, settings: FunctionSettings) -> lambda_.Function:
@@ -84,7 +86,7 @@ def submit_function(
     queue: ClassificationQueue, settings: FunctionSettings, environment: Mapping[str, str]
 ) -> lambda_.Function:
     """Define the function that makes jobs of files."""
-    function = settings.function(
+    function = replace(settings, memory_size_mb=max(settings.memory_size_mb, _FILE_MEMORY_MB)).function(
         queue,
         "SubmitFile",
         handler="submit_file",

@@ -25,6 +25,7 @@ from sm_constructs._job_functions import announce_function, bury_function, queue
 from sm_constructs._job_store import (
     DEAD_LETTER_RETENTION,
     LONGEST_PAUSE_SECONDS,
+    QUEUE_RETENTION,
     batch_problems,
     failed_files_queue,
     grant_table,
@@ -89,11 +90,12 @@ class ClassificationQueue(Construct):
             its own, so that what breaks a call takes no others with it.
         first_retry_pause: The pause after the first try, whole seconds; each further one is twice as long, up to 15
             minutes, and all of them are shortened by up to a half at random. When omitted: 10 seconds.
-        job_retention: How long a job is remembered after it was accepted, with its idempotency key; more than the 14
-            days that a dead letter is kept, and less than the ``job_expiration`` of ``artifacts``. When omitted: 30
-            days. Results in S3 stay.
+        job_retention: How long a job is remembered after it was accepted, with its idempotency key, and after it was
+            driven back; more than the 14 days that a dead letter is kept and the 4 that one is which was driven back,
+            and less than the ``job_expiration`` of ``artifacts``. When omitted: 30 days. Results in S3 stay.
         memory_size_mb: Memory of each function in MB, 128 to 10,240; at least 512 with ``asynchronous_endpoint``, for
-            its answers, and more for models of more than 150 labels. When omitted: 512 MB.
+            its answers, and more for models of more than 150 labels. When omitted: 512 MB. The one that makes jobs of
+            files has 1,769 at least.
         timeout: How long the consumer may work on a batch, 30 to 900 seconds. When omitted: one minute. A message
             stays hidden for six times that and the window, as AWS advises, when a consumer was killed with it.
         reserved_concurrent_executions: How many consumers run at the same time at most; not less than
@@ -173,10 +175,11 @@ class ClassificationQueue(Construct):
         hidden_seconds = 6 * timeout.to_seconds(integral=False) + window_seconds
         problems.extend(retry_problems(max_receive_count, hidden_seconds))
         problems.whole_seconds("first_retry_pause", pause.to_seconds(integral=False), 1, LONGEST_PAUSE_SECONDS)
+        longest_days = DEAD_LETTER_RETENTION.to_days() + QUEUE_RETENTION.to_days()
         problems.unless(
-            self.job_retention.to_days(integral=False) > DEAD_LETTER_RETENTION.to_days(),
-            f"job_retention is {self.job_retention.to_human_string()}: must be more than the "
-            f"{DEAD_LETTER_RETENTION.to_days()} days that a dead letter is kept, or it names a job that is forgotten",
+            self.job_retention.to_days(integral=False) > longest_days,
+            f"job_retention is {self.job_retention.to_human_string()}: must be more than the {longest_days} days that "
+            "a dead letter and one that was driven back are kept, or it names a job that is forgotten",
         )
         kept = artifacts.job_expiration
         problems.unless(
@@ -234,6 +237,7 @@ class ClassificationQueue(Construct):
                 "QUEUE_URL": self.queue.queue_url,
                 "MAX_RECEIVE_COUNT": str(max_receive_count),
                 "FIRST_PAUSE_SECONDS": str(pause.to_seconds()),
+                "JOB_RETENTION_SECONDS": str(self.job_retention.to_seconds()),
                 "MAX_PAYLOAD_BYTES": str(max_payload_bytes(endpoint)),
                 "MAX_TEXTS_PER_CALL": str(max_texts_per_call),
             },
@@ -303,6 +307,16 @@ class ClassificationQueue(Construct):
         ).combine(self.queue.grant(grantee, "sqs:SendMessage"))
         key = self.queue.encryption_master_key
         return grant.combine(key.grant_encrypt_decrypt(grantee)) if key else grant
+
+    def grant_resubmit(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to take the events of failed files out of their queue, and to submit the files again."""
+        function = self.functions["submit"].function_arn
+        invoke = iam.Grant.add_to_principal(
+            grantee=grantee, actions=["lambda:InvokeFunction"], resource_arns=[function]
+        )
+        grant = invoke.combine(self.failed_files_queue.grant(grantee, "sqs:ReceiveMessage", "sqs:DeleteMessage"))
+        key = self.failed_files_queue.encryption_master_key
+        return grant.combine(key.grant_decrypt(grantee)) if key else grant
 
     def _grant_consumer(self, endpoint: sagemaker.IEndpoint) -> None:
         endpoint.grant_invoke(self.consumer)

@@ -355,6 +355,8 @@ class TextClassificationStack(Stack):
             "DatasetAnnotationStateMachineArn": system.dataset_annotation.state_machine.state_machine_arn,
             "JobQueueUrl": system.queue.queue.queue_url,
             "DeadLetterQueueArn": system.queue.dead_letter_queue.queue_arn,
+            "FailedFilesQueueUrl": system.queue.failed_files_queue.queue_url,
+            "SubmitFunctionName": system.queue.functions["submit"].function_name,
             "JobTopicArn": system.queue.topic.topic_arn,
             **(
                 {"TransformStateMachineArn": system.transform.state_machine.state_machine_arn}

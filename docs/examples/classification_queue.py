@@ -36,9 +36,13 @@ def build(app: cdk.App) -> None:
     )
     shop = iam.Role(stack, "Shop", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
     api.grant_invoke(shop)
-    queue.grant_redrive(iam.Role.from_role_name(stack, "OnCall", "on-call"))
+    on_call = iam.Role.from_role_name(stack, "OnCall", "on-call")
+    queue.grant_redrive(on_call)
+    queue.grant_resubmit(on_call)
     cdk.CfnOutput(stack, "ApiUrl", value=api.api_url)
     cdk.CfnOutput(stack, "DeadLetterQueueArn", value=queue.dead_letter_queue.queue_arn)
+    cdk.CfnOutput(stack, "FailedFilesQueueUrl", value=queue.failed_files_queue.queue_url)
+    cdk.CfnOutput(stack, "SubmitFunctionName", value=queue.functions["submit"].function_name)
 
 
 if __name__ == "__main__":

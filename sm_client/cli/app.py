@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -15,11 +15,14 @@ from rich.text import Text
 from sm_client.batches import batches
 from sm_client.cli import trainings, transforms
 from sm_client.cli.console import (
+    EXIT_FAILED,
     EXIT_JOB_FAILED,
+    EXIT_STILL_RUNNING,
     STACK,
     client_of,
     console,
     examples,
+    exit_status,
     fail,
     print_json,
     results_table,
@@ -27,7 +30,7 @@ from sm_client.cli.console import (
     tracked,
 )
 from sm_client.client import Client, Language
-from sm_client.errors import JobFailedError
+from sm_client.errors import JobFailedError, NotFoundError, StillRunningError
 from sm_client.jobs import Job
 from sm_client.session import default_session
 
@@ -140,8 +143,7 @@ def submit(
 @app.command(epilog=examples(f"{STACK} status 0123456789abcdef0123456789abcdef", f"{STACK} status --json"))
 def status(context: typer.Context, job_ids: JobIds = None, as_json: AsJson = False) -> None:
     """Look at jobs."""
-    for job_id, client in _each(job_ids, context):
-        _print_job(client.job(job_id), as_json=as_json)
+    _for_each(job_ids, context, lambda client, job_id: _print_job(client.job(job_id), as_json=as_json))
 
 
 @app.command(epilog=examples(f"{STACK} wait --timeout 3600", f"{STACK} wait 0123456789abcdef0123456789abcdef"))
@@ -166,22 +168,17 @@ def wait(
 @app.command(epilog=examples(f"{STACK} results --json", f"{STACK} results 0123456789abcdef0123456789abcdef"))
 def results(context: typer.Context, job_ids: JobIds = None, as_json: AsJson = False) -> None:
     """Print the results of jobs that have succeeded, and why the others failed."""
-    failed = False
-    for job_id, client in _each(job_ids, context):
-        try:
-            answer = client.results(job_id)
-        except JobFailedError as error:
-            failed = True
-            fail(str(error))
-            continue
+
+    def show(client: Client, job_id: str) -> None:
+        answer = client.results(job_id)
         rows = list(enumerate(answer))
         if as_json:
             common = {"job_id": job_id, "model_version": answer.model_version}
             print_json({**common, "index": index, **asdict(result)} for index, result in rows)
         else:
             console.print(results_table(job_id, ((str(index), result) for index, result in rows)))
-    if failed:
-        raise typer.Exit(EXIT_JOB_FAILED)
+
+    _for_each(job_ids, context, show)
 
 
 trainings.register(app)
@@ -193,11 +190,20 @@ def main() -> None:
     sys.exit(run(app))
 
 
-def _each(job_ids: list[str] | None, context: typer.Context) -> Iterator[tuple[str, Client]]:
+def _for_each(job_ids: list[str] | None, context: typer.Context, show: Callable[[Client, str], None]) -> None:
+    """Show jobs, one by one: of one that cannot be shown it is said why, and the others are shown all the same."""
     given = _job_ids(job_ids)
     client = client_of(context)
+    problems: set[int] = set()
     for job_id in given:
-        yield job_id, client
+        try:
+            show(client, job_id)
+        except (JobFailedError, StillRunningError, NotFoundError) as error:
+            fail(str(error))
+            problems.add(exit_status(error))
+    for status in (EXIT_JOB_FAILED, EXIT_FAILED, EXIT_STILL_RUNNING):
+        if status in problems:
+            raise typer.Exit(status)
 
 
 def _job_ids(arguments: list[str] | None) -> list[str]:

@@ -54,11 +54,22 @@ def run(command: Callable[[], None]) -> int:
         command()
     except (SmClientError, ClientError, BotoCoreError) as error:
         fail(str(error))
-        return _status(error)
+        return exit_status(error)
     except KeyboardInterrupt:
         errors.print("Interrupted.")
         return EXIT_INTERRUPTED
     return 0
+
+
+def exit_status(error: Exception) -> int:
+    """Return what tells a failed job, and one that still runs, from whatever else failed."""
+    match error:
+        case JobFailedError() | TrainingFailedError() | TransformFailedError() | PromotionFailedError():
+            return EXIT_JOB_FAILED
+        case StillRunningError() | TrainingRunningError() | TransformRunningError() | PromotionRunningError():
+            return EXIT_STILL_RUNNING
+        case _:
+            return EXIT_FAILED
 
 
 def fail(message: str, log: Iterable[str] = ()) -> None:
@@ -163,13 +174,3 @@ def _annotation_lines(annotations: Annotations) -> Iterator[str]:
     yield " ".join(f"{token.text}/{token.pos}" for token in annotations.tokens)
     if annotations.entities:
         yield ", ".join(f"{entity.text}: {entity.type}" for entity in annotations.entities)
-
-
-def _status(error: Exception) -> int:
-    match error:
-        case JobFailedError() | TrainingFailedError() | TransformFailedError() | PromotionFailedError():
-            return EXIT_JOB_FAILED
-        case StillRunningError() | TrainingRunningError() | TransformRunningError() | PromotionRunningError():
-            return EXIT_STILL_RUNNING
-        case _:
-            return EXIT_FAILED

@@ -19,6 +19,7 @@ import pytest
 from sm_client import Job, batches
 from sm_local.datasets import LabelledText
 from sm_local.demo import Outcome, as_jobs
+from tests.jobs.app import MAX_RECEIVE_COUNT
 from tests.jobs.load import POISON, consumers, mapping
 from tests.jobs.measure import drain
 from tests.jobs.stack import JobsStack, deploy_jobs
@@ -82,7 +83,7 @@ def dead(jobs: JobsStack) -> set[str]:
         if message["MessageId"] not in found
     ]:
         found |= {message["MessageId"]: json.loads(message["Body"]) for message in new}
-    return {body.get("job_id") or body["inferenceId"] for body in found.values()}
+    return {body.get("job_id") or body["inferenceId"].partition(".")[0] for body in found.values()}
 
 
 def test_a_job_is_accepted_worked_on_and_looked_at(jobs: JobsStack) -> None:
@@ -239,7 +240,7 @@ def test_a_poisonous_job_fails_alone_and_is_driven_back_from_the_dead_letters(jo
 
     jobs.faults(cured=1)
     sqs, arn = boto3.client("sqs"), jobs.outputs["DeadLetterQueueArn"]
-    sqs.start_message_move_task(SourceArn=arn)
+    sqs.start_message_move_task(SourceArn=arn, MaxNumberOfMessagesPerSecond=50)
 
     eventually(lambda: jobs.client.job(bad).status == "succeeded")
     assert len(labels(jobs, bad)) == 1
@@ -409,6 +410,34 @@ def test_a_job_that_is_too_large_for_one_call_goes_through_the_asynchronous_endp
     assert labels(jobs, good) == ["good", "spam"] * 350
     assert "client error (400)" in str(ended(jobs, bad, "failed").error)
     eventually(lambda: bad in dead(jobs), seconds=60)
+
+
+def test_a_large_job_that_fails_by_what_may_pass_is_tried_again(jobs: JobsStack) -> None:
+    texts = [f"{number} {'won a prize' if number % 2 else 'fine'}" for number in range(200)]
+    jobs.faults(failing=1)
+    (job_id,) = submitted_as_file(jobs, "passing.jsonl", [{"texts": texts}])
+    assert "server error (500)" in eventually(lambda: jobs.client.job(job_id).last_error)
+
+    jobs.faults()
+
+    assert labels(jobs, job_id) == ["good", "spam"] * 100
+
+
+def test_a_large_job_that_was_tried_too_often_is_driven_back_from_the_dead_letters(jobs: JobsStack) -> None:
+    texts = [f"{number} {'won a prize' if number % 2 else 'fine'}" for number in range(200)]
+    before = _answers(jobs)
+    jobs.faults(failing=1)
+    (job_id,) = submitted_as_file(jobs, "failing.jsonl", [{"texts": texts}])
+    assert "server error (500)" in str(ended(jobs, job_id, "failed").error)
+    assert _answers(jobs) == before + MAX_RECEIVE_COUNT
+    eventually(lambda: job_id in dead(jobs))
+
+    jobs.faults()
+    boto3.client("sqs").start_message_move_task(SourceArn=jobs.outputs["DeadLetterQueueArn"])
+
+    eventually(lambda: jobs.client.job(job_id).status == "succeeded")
+    assert labels(jobs, job_id) == ["good", "spam"] * 100
+    assert job_id not in dead(jobs)
 
 
 def test_a_job_of_ten_thousand_short_texts_is_worked_on_and_a_larger_one_is_reported(jobs: JobsStack) -> None:

@@ -30,6 +30,8 @@ from sm_constructs import (
 )
 from sm_constructs.endpoint import Asynchronous
 
+MAX_RECEIVE_COUNT = 5
+
 INFERENCE = """
 import json, os, random, time
 from sagemaker_inference.errors import GenericInferenceToolkitError
@@ -126,7 +128,7 @@ def build(app: cdk.App) -> None:
         asynchronous_endpoint=large,
         max_concurrency=int(context("concurrency") or 2),
         batch_size=int(context("batch_size") or 10),
-        max_receive_count=int(context("max_receive_count") or 5),
+        max_receive_count=int(context("max_receive_count") or MAX_RECEIVE_COUNT),
         first_retry_pause=cdk.Duration.seconds(int(context("first_retry_pause") or 2)),
         # A function's first call on a busy machine takes seconds.
         timeout=cdk.Duration.seconds(30),

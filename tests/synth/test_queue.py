@@ -240,7 +240,8 @@ def test_the_functions_behind_the_api_are_allowed_their_part_alone(stack: cdk.St
     assert sorted(api.job_functions) == ["look", "submit"]
     accepting = {"JOB_RETENTION_SECONDS", "ANNOTATED_LANGUAGES"}
     assert accepting <= environment(stack, "submit_job").keys() & environment(stack, "submit_file").keys()
-    assert not accepting & (environment(stack, "read_job").keys() | environment(stack, "consume_jobs").keys())
+    assert not accepting & environment(stack, "read_job").keys()
+    assert "ANNOTATED_LANGUAGES" not in environment(stack, "consume_jobs")
     assert allowed(stack, "ApiSubmitJob") == {"dynamodb:PutItem", "dynamodb:BatchGetItem", "s3:PutObject"}
     assert allowed(stack, "ApiReadJob") == {"dynamodb:BatchGetItem", "s3:GetObject"}
 
@@ -465,7 +466,7 @@ def test_an_endpoint_of_another_kind_is_refused_for_large_jobs(stack: cdk.Stack,
         ({"first_retry_pause": cdk.Duration.millis(500)}, "first_retry_pause is 0.5 seconds"),
         ({"first_retry_pause": cdk.Duration.millis(1500)}, "first_retry_pause is 1.5 seconds: must be whole seconds"),
         ({"first_retry_pause": cdk.Duration.seconds(901)}, "must be whole seconds from 1 to 900"),
-        ({"job_retention": cdk.Duration.days(14)}, "job_retention is 14 days: must be more than the 14 days"),
+        ({"job_retention": cdk.Duration.days(18)}, "job_retention is 18 days: must be more than the 18 days"),
         ({"job_retention": cdk.Duration.days(35)}, "must be less than the time that artifacts keep requests, 35 days"),
         ({"max_texts_per_call": 99}, "max_texts_per_call is 99: must be from 100 to 10000"),
         ({"timeout": cdk.Duration.seconds(29)}, "timeout is 29 seconds: must be at least 30"),
@@ -492,15 +493,46 @@ def test_whoever_may_redrive_may_move_from_the_dead_letters_to_the_queue(stack: 
     queue = make(stack)
     queue.grant_redrive(iam.Role(stack, "OnCall", assumed_by=iam.AccountRootPrincipal()))
 
-    policy = next(
+    move, send = statements_of_on_call(stack)
+    assert "sqs:StartMessageMoveTask" in move["Action"]
+    assert move["Resource"] == stack.resolve(queue.dead_letter_queue.queue_arn)
+    assert (send["Action"], send["Resource"]) == ("sqs:SendMessage", stack.resolve(queue.queue.queue_arn))
+
+
+def test_whoever_may_resubmit_may_take_failed_files_and_call_the_function(stack: cdk.Stack) -> None:
+    queue = make(stack)
+    queue.grant_resubmit(iam.Role(stack, "OnCall", assumed_by=iam.AccountRootPrincipal()))
+
+    invoke, take = statements_of_on_call(stack)
+    function = stack.resolve(queue.functions["submit"].function_arn)
+    assert (invoke["Action"], invoke["Resource"]) == ("lambda:InvokeFunction", function)
+    assert take["Action"] == ["sqs:DeleteMessage", "sqs:ReceiveMessage"]
+    assert take["Resource"] == stack.resolve(queue.failed_files_queue.queue_arn)
+
+
+def statements_of_on_call(stack: cdk.Stack) -> list[dict[str, Any]]:
+    return next(
         resource["Properties"]["PolicyDocument"]["Statement"]
         for name, resource in resources_of(stack).items()
         if resource["Type"] == "AWS::IAM::Policy" and name.startswith("OnCall")
     )
-    move, send = policy
-    assert "sqs:StartMessageMoveTask" in move["Action"]
-    assert move["Resource"] == stack.resolve(queue.dead_letter_queue.queue_arn)
-    assert (send["Action"], send["Resource"]) == ("sqs:SendMessage", stack.resolve(queue.queue.queue_arn))
+
+
+def test_the_function_that_makes_jobs_of_files_has_a_whole_core_whatever_the_others_have(stack: cdk.Stack) -> None:
+    make(stack, memory_size_mb=256)
+    make(stack, "More", memory_size_mb=4096)
+
+    assert memory_of(stack, "QueueSubmitFile") == 1769
+    assert memory_of(stack, "QueueConsumeJobs") == 256
+    assert memory_of(stack, "MoreSubmitFile") == 4096
+
+
+def memory_of(stack: cdk.Stack, name: str) -> Any:
+    return next(
+        resource["Properties"]["MemorySize"]
+        for found, resource in resources_of(stack).items()
+        if resource["Type"] == "AWS::Lambda::Function" and found.startswith(name)
+    )
 
 
 def test_two_queues_stand_side_by_side(stack: cdk.Stack) -> None:

@@ -84,6 +84,8 @@ def test_the_stack_has_exactly_the_outputs_that_clients_find_it_by(
         "DatasetAnnotationStateMachineArn": stack.resolve(system.dataset_annotation.state_machine.state_machine_arn),
         "JobQueueUrl": stack.resolve(system.queue.queue.queue_url),
         "DeadLetterQueueArn": stack.resolve(system.queue.dead_letter_queue.queue_arn),
+        "FailedFilesQueueUrl": stack.resolve(system.queue.failed_files_queue.queue_url),
+        "SubmitFunctionName": stack.resolve(system.queue.functions["submit"].function_name),
         "JobTopicArn": stack.resolve(system.queue.topic.topic_arn),
         "ModelPackageGroupName": system.training.model_package_group_name,
         "PromotionStateMachineArn": stack.resolve(system.training.promotion.state_machine.state_machine_arn),

@@ -206,6 +206,35 @@ def test_failed_jobs_have_an_exit_status_of_their_own(api: Api) -> None:
     assert re.search(r"^0 +good +0\.900 +zh", done.stdout, re.MULTILINE), "the others are shown all the same"
 
 
+@pytest.mark.parametrize(
+    ("answer", "exit_status", "said"),
+    [
+        ((200, named("a", ACCEPTED)), 4, "Error: job a is still queued\n"),
+        ((404, {"title": "Not Found", "detail": "there is no job 'a'"}), 1, "Error: 404 Not Found: there is no job"),
+    ],
+    ids=["runs still", "is not there"],
+)
+def test_a_job_without_results_does_not_keep_the_others_from_being_shown(
+    api: Api, answer: tuple[int, dict[str, object]], exit_status: int, said: str
+) -> None:
+    api.answers = [STACK, answer, (200, named("b", SUCCEEDED))]
+    done = run(api, "results", "a", "b")
+    assert done.returncode == exit_status
+    assert done.stderr.startswith(said)
+    assert re.search(r"^0 +good +0\.900 +zh", done.stdout, re.MULTILINE)
+
+
+def test_the_status_of_the_others_is_told_when_a_job_is_not_there(api: Api) -> None:
+    api.answers = [STACK, (404, {"title": "Not Found"}), (200, named("b", FAILED))]
+    done = run(api, "status", "a", "b")
+    assert (done.returncode, done.stdout) == (1, "b failed the model refuses it\n")
+
+
+def test_of_what_is_wrong_with_several_jobs_the_failure_is_the_exit_status(api: Api) -> None:
+    api.answers = [STACK, (200, named("a", ACCEPTED)), (404, {"title": "Not Found"}), (200, named("c", FAILED))]
+    assert run(api, "results", "a", "b", "c").returncode == 3
+
+
 def test_the_time_out_has_an_exit_status_of_its_own_and_what_has_ended_is_shown(api: Api) -> None:
     api.answers = [STACK, (200, named("a", SUCCEEDED)), (200, named("b", ACCEPTED))]
     done = run(api, "wait", "--timeout", "0", "a", "b")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -11,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from text_classification.gateways.calls import TimeBudget, call_service
-from text_classification.gateways.errors import RejectedError
 from text_classification.gateways.job_objects import JobObjects
 from text_classification.gateways.model_endpoint import ModelAnswer, parsed_answer
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _LONGEST_FAILURE = 500
 _LONGEST_INVOCATION_SECONDS = 3600  # SageMaker's own limit; a quarter of that unless told otherwise
 _OVERDUE = "Overdue"
+_REFUSED = re.compile(r"(?:ClientError: )?Received client error \((?!429)")
 
 
 class _Parameters(BaseModel):
@@ -50,16 +52,38 @@ class Notification:
     """What the endpoint says of an input.
 
     Args:
-        job_id: Whose input it was; no job's when it came from another caller of the endpoint.
+        inference_id: What the call is known by.
         output_url: Where the answer is. None: there is none.
         failure: Why there is none.
         status: ``overdue`` is not the endpoint's word, but the reminder that it has said nothing.
     """
 
-    job_id: str
+    inference_id: str
     output_url: str | None
     failure: str | None
     status: Literal["told", "overdue"] = "told"
+
+    @property
+    def job_id(self) -> str:
+        """Whose input it was; no job's when it came from another caller of the endpoint."""
+        return self.inference_id.partition(".")[0]
+
+    @property
+    def is_failure(self) -> bool:
+        return self.status == "told" and self.output_url is None
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the model refused the input, which it would do again. Whatever else fails may pass.
+
+        >>> said = "ClientError: Received {} from model. See the SageMaker Endpoint logs in your account."
+        >>> for answer in ("client error (400)", "client error (429)", "server error (503)"):
+        ...     Notification(inference_id="a", output_url=None, failure=said.format(answer)).is_refusal
+        True
+        False
+        False
+        """
+        return self.is_failure and _REFUSED.match(self.failure or "") is not None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,7 +117,7 @@ class AsynchronousEndpoint:
     inputs_url: str
     budget: TimeBudget
 
-    def hand_over(self, job_id: str, texts: Sequence[str]) -> Locations:
+    def hand_over(self, job_id: str, texts: Sequence[str], *, inference_id: str) -> Locations:
         """Let the model label the texts later. Raises GatewayError."""
         url = f"{self.inputs_url}{job_id}.json"
         objects, key = self._object(url)
@@ -103,7 +127,7 @@ class AsynchronousEndpoint:
                 EndpointName=self.endpoint_name,
                 ContentType="application/json",
                 Accept="application/json",
-                InferenceId=job_id,
+                InferenceId=inference_id,
                 InputLocation=url,
                 InvocationTimeoutSeconds=_LONGEST_INVOCATION_SECONDS,
             ),
@@ -111,31 +135,28 @@ class AsynchronousEndpoint:
         )
         return Locations(output_url=taken["OutputLocation"], failure_url=taken.get("FailureLocation") or None)
 
-    def answer(self, notification: Notification, *, expected: int) -> ModelAnswer:
+    def answer(self, output_url: str, *, expected: int) -> ModelAnswer:
         """Return what the model answered.
 
         Raises:
-            RejectedError: It failed, or its answer is not what was agreed.
-            GatewayError: The answer cannot be read.
+            RejectedError: It is not what was agreed.
+            GatewayError: It cannot be read.
         """
-        if notification.output_url is None:
-            message = "the model failed"
-            raise RejectedError(message, {}, cause=f"{message}: {notification.failure}")
-        objects, key = self._object(notification.output_url)
+        objects, key = self._object(output_url)
         return parsed_answer(objects.read(key), expected=expected)
 
-    def found(self, job_id: str, locations: Locations) -> Notification | None:
+    def found(self, inference_id: str, locations: Locations) -> Notification | None:
         """Return what the endpoint would say of an input, by what it left in S3; None if that is nothing.
 
         Raises:
             GatewayError: It cannot be looked at.
         """
         if self._exists(locations.output_url):
-            return Notification(job_id=job_id, output_url=locations.output_url, failure=None)
+            return Notification(inference_id=inference_id, output_url=locations.output_url, failure=None)
         if locations.failure_url and self._exists(locations.failure_url):
             objects, key = self._object(locations.failure_url)
             failure = objects.read(key).decode(errors="replace")[:_LONGEST_FAILURE]
-            return Notification(job_id=job_id, output_url=None, failure=failure)
+            return Notification(inference_id=inference_id, output_url=None, failure=failure)
         return None
 
     def _exists(self, url: str) -> bool:
@@ -147,6 +168,15 @@ class AsynchronousEndpoint:
         return JobObjects(client=self.s3, bucket=bucket, budget=self.budget), key
 
 
+def new_inference_id(job_id: str) -> str:
+    """Return what another call for a job is known by.
+
+    >>> Notification(inference_id=new_inference_id("a"), output_url=None, failure=None).job_id
+    'a'
+    """
+    return f"{job_id}.{secrets.token_hex(8)}"
+
+
 def reminder_of(job_id: str) -> str:
     """Return the body of the message that stands in for a notification that did not come."""
     return json.dumps({"inferenceId": job_id, "invocationStatus": _OVERDUE})
@@ -156,9 +186,9 @@ def notification_in(body: str) -> Notification | None:
     """Return the notification that a message is, None if it is another message.
 
     >>> notification_in('{"inferenceId": "a", "invocationStatus": "Failed", "failureReason": "no"}')
-    Notification(job_id='a', output_url=None, failure='no', status='told')
+    Notification(inference_id='a', output_url=None, failure='no', status='told')
     >>> notification_in(reminder_of("a"))
-    Notification(job_id='a', output_url=None, failure=None, status='overdue')
+    Notification(inference_id='a', output_url=None, failure=None, status='overdue')
     >>> notification_in('{"job_id": "a"}')
     """
     try:
@@ -167,7 +197,7 @@ def notification_in(body: str) -> Notification | None:
         return None
     parameters = message.response_parameters
     return Notification(
-        job_id=message.inference_id,
+        inference_id=message.inference_id,
         output_url=parameters.output_location if parameters else None,
         failure=message.failure_reason,
         status="overdue" if message.invocation_status == _OVERDUE else "told",

@@ -25,7 +25,7 @@ MAX_PROBLEM = 500
 """The characters that are kept of a reason."""
 
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
-_NUMBERS = frozenset({"texts", "free_at", "expires_at", "overdue_at"})
+_NUMBERS = frozenset({"texts", "free_at", "expires_at", "overdue_at", "hand_overs"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +55,8 @@ class Job:
             endpoint's word, must have got lost. None: it has ended.
         output_url: Where the asynchronous endpoint that has it puts its answer.
         failure_url: Where it puts its error. None: nowhere.
+        inference_id: What the asynchronous endpoint's call is known by.
+        hand_overs: How often an asynchronous endpoint has got it, since it was accepted or driven back.
     """
 
     job_id: str
@@ -76,6 +78,8 @@ class Job:
     overdue_at: int | None = None
     output_url: str | None = None
     failure_url: str | None = None
+    inference_id: str | None = None
+    hand_overs: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,6 +111,8 @@ class Ending:
         overdue_at: See :class:`Job`. None: as before, or never once it has ended.
         output_url: Where the answer will be.
         failure_url: Where the error will be.
+        inference_id: See :class:`Job`.
+        hand_overs: See :class:`Job`.
     """
 
     job_id: str
@@ -120,6 +126,8 @@ class Ending:
     overdue_at: int | None = None
     output_url: str | None = None
     failure_url: str | None = None
+    inference_id: str | None = None
+    hand_overs: int | None = None
 
     @property
     def is_final(self) -> bool:

@@ -96,9 +96,9 @@ class JobTable:
     def claim(self, jobs: Sequence[Job], *, claim: str, now: int, until: int, updated_at: str) -> set[str]:
         """Take those of the jobs that are free and as they were seen, and return them; nobody else can until then.
 
-        Raises GatewayError.
+        They are remembered, and have been handed over, as the jobs say. One that had failed is watched again.
 
-        One that had failed is watched from now on again.
+        Raises GatewayError.
         """
         values: dict[str, str | int] = {
             "job_status": "running",
@@ -110,7 +110,7 @@ class JobTable:
             {
                 job.job_id: self._update(
                     job.job_id,
-                    values,
+                    {**values, "expires_at": job.expires_at, "hand_overs": job.hand_overs},
                     *_free_and_unchanged(job, now),
                     unless_set={"watched": job.job_id[0], "overdue_at": now + OVERDUE_SECONDS},
                 )

@@ -22,8 +22,9 @@ from text_classification.handlers.job_gateways import (
 )
 from text_classification.handlers.telemetry import logger, metrics, tracer
 from text_classification.logic.job_batch import Consumer
-from text_classification.logic.job_messages import Message, Retries, consume
+from text_classification.logic.job_messages import Message, consume
 from text_classification.logic.job_results import ResultKeeper
+from text_classification.logic.job_retries import Retries
 from text_classification.logic.large_jobs import LargeJobs
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ _large_jobs = (
         table=_table,
         objects=_objects,
         keeper=_keeper,
+        queue=_queue,
+        retries=_retries,
         timeout_seconds=int(os.environ["LARGE_JOB_TIMEOUT_SECONDS"]),
     )
     if _endpoint
@@ -76,6 +79,7 @@ def _consumer(context: LambdaContext) -> Consumer:
         max_payload_bytes=int(os.environ["MAX_PAYLOAD_BYTES"]),
         max_texts_per_call=int(os.environ["MAX_TEXTS_PER_CALL"]),
         alone_after=_retries.max_receive_count // 2,
+        retention_seconds=int(os.environ["JOB_RETENTION_SECONDS"]),
         large_jobs=_large_jobs,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from textprep import Language
@@ -41,6 +41,8 @@ _LATE = Again(problem=_NO_TIME)
 _NOT_CLAIMED = Postponed(problem=None)
 _UNSOLVED = Again(problem="no time was left to find out whose texts the model refused")
 _THREADS = 10
+_ANNOTATOR_CALLS = 20
+"""At the same time, so that all of them take no longer than one may: those of ten jobs in two languages."""
 _JOBS_IN_MEMORY = 500
 _TEXTS_IN_MEMORY = 1_000
 """The items of so many jobs are read at once, and the texts of so many, or of one larger job: memory is for that."""
@@ -79,6 +81,7 @@ class Consumer:
         max_payload_bytes: The most that the endpoint takes in one call.
         max_texts_per_call: How many texts jobs are put together to, so that the model answers in time.
         alone_after: A job that was handed out more often than that goes in a call of its own.
+        retention_seconds: How long a job is remembered that was driven back, from then on.
         large_jobs: Has an endpoint for jobs that are larger than that. None: there is none, and they are refused.
     """
 
@@ -94,6 +97,7 @@ class Consumer:
     max_payload_bytes: int
     max_texts_per_call: int
     alone_after: int
+    retention_seconds: int
     large_jobs: LargeJobs | None
 
     def work_on(self, deliveries: Mapping[str, Delivery]) -> Outcomes:
@@ -141,6 +145,9 @@ class Consumer:
                 settled[job_id] = Done()  # or it will be, without this message
             elif failure := failed_by(job, delivery.sent_at):
                 settled[job_id] = failure
+            elif job.job_status == "failed":  # and was driven back
+                forgotten_at = int(time.time()) + self.retention_seconds
+                open_jobs.append(replace(job, expires_at=max(job.expires_at, forgotten_at), hand_overs=0))
             else:
                 open_jobs.append(job)
         return open_jobs, settled
@@ -169,7 +176,7 @@ class Consumer:
                     if not isinstance(loaded, Work):
                         outcomes[job.job_id] = loaded
                     elif self._is_larger_than_a_call(loaded.size):
-                        outcomes[job.job_id] = self._hand_over(loaded)
+                        outcomes[job.job_id] = self._hand_over(job, loaded)
                         del loaded  # before the next one is read
                     else:
                         yield loaded
@@ -192,21 +199,29 @@ class Consumer:
 
     def _is_one_call(self, size: Size) -> bool:
         return size.within(
-            payload_bytes=self.max_payload_bytes,
-            texts=self.max_texts_per_call,
-            characters=self.max_texts_per_call * CHARACTERS_A_TEXT,
+            Size(
+                payload_bytes=self.max_payload_bytes,
+                texts=self.max_texts_per_call,
+                characters=self.max_texts_per_call * CHARACTERS_A_TEXT,
+                annotator_calls=_ANNOTATOR_CALLS,
+            )
         )
 
     def _is_larger_than_a_call(self, size: Size) -> bool:
         """Whether it is more than a caller of the API may send, which only files hold, or than the endpoint takes."""
         return not size.within(
-            payload_bytes=self.max_payload_bytes, texts=MAX_TEXTS, characters=MAX_CHARACTERS_TOGETHER
+            Size(
+                payload_bytes=self.max_payload_bytes,
+                texts=MAX_TEXTS,
+                characters=MAX_CHARACTERS_TOGETHER,
+                annotator_calls=_ANNOTATOR_CALLS,
+            )
         )
 
     def _classify(self, group: Sequence[Work]) -> Outcomes:
         if self.remaining_seconds() < self.call_seconds:
             return {each.job_id: _LATE for each in group}
-        with ThreadPoolExecutor() as threads:
+        with ThreadPoolExecutor(_ANNOTATOR_CALLS) as threads:
             return self._label(
                 [(each, start_annotating(each.request, each.languages, self.annotators, threads)) for each in group]
             )
@@ -230,12 +245,12 @@ class Consumer:
             return {work.job_id: _UNSOLVED for work, _ in half}
         return self._label(half)
 
-    def _hand_over(self, work: Work) -> Outcome:
+    def _hand_over(self, job: Job, work: Work) -> Outcome:
         """Let the asynchronous endpoint have a large job."""
         if self.remaining_seconds() < self.keep_seconds:
             return _LATE
         if self.large_jobs is not None:
-            return self.large_jobs.hand_over(work.job_id, work.request.texts, claim=self.claim)
+            return self.large_jobs.hand_over(job, work.request.texts, claim=self.claim)
         size = work.size
         return Refused(
             problem=f"it has {size.texts:,} texts of {size.characters:,} characters, {size.payload_bytes:,} bytes: "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +15,10 @@ from text_classification.gateways.job_queue import JobQueue, body_of, job_id_of
 from text_classification.gateways.job_table import JobTable
 from text_classification.logic.job_batch import Consumer, Delivery
 from text_classification.logic.job_outcomes import Again, Done, Outcome, Outcomes, Postponed, Refused
+from text_classification.logic.job_retries import LONGEST_PAUSE_SECONDS, Retries
 from text_classification.logic.jobs import timestamp
 from text_classification.logic.large_jobs import finish_without_endpoint
 
-LONGEST_PAUSE_SECONDS = 900
-"""The longest pause between two tries."""
 _UNTIL_WRITTEN_DOWN_SECONDS = 5
 
 _Key = TypeVar("_Key", str, "Message")
@@ -43,24 +41,6 @@ class Message:
     receive_count: int
     sent_at: float
     body: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Retries:
-    """How often a job is tried, and when again.
-
-    Args:
-        max_receive_count: How often a message is handed out before it is a dead letter.
-        first_pause_seconds: The pause after the first try, at most; each further one is twice as long.
-    """
-
-    max_receive_count: int
-    first_pause_seconds: int
-
-    def pause(self, receive_count: int) -> int:
-        """Return the seconds until the next try, from half of the longest pause to all of it."""
-        longest: int = min(LONGEST_PAUSE_SECONDS, self.first_pause_seconds * 2 ** (receive_count - 1))
-        return round(longest * random.uniform(0.5, 1))  # noqa: S311 (jitter, not a secret)
 
 
 def consume(messages: Sequence[Message], *, consumer: Consumer, queue: JobQueue, retries: Retries) -> set[str]:
@@ -86,7 +66,7 @@ def consume(messages: Sequence[Message], *, consumer: Consumer, queue: JobQueue,
     }
     worked_on = _waiting_anew(consumer.work_on(deliveries) if deliveries else {}, body_of, queue)
     _write_down(worked_on, deliveries, consumer.table, consumer.claim, retries)
-    finished = {message: _finish(message, consumer, retries) for message in others}
+    finished = {message: _finish(message, consumer, queue, retries) for message in others}
     outcomes = _waiting_anew(finished, lambda message: message.body, queue)
     outcomes |= {message: worked_on[job_id] for job_id, some in of_jobs.items() for message in some}
     staying = {message: outcome for message, outcome in outcomes.items() if not isinstance(outcome, Done | Postponed)}
@@ -107,7 +87,7 @@ def _waiting_anew(
     return dict(outcomes)
 
 
-def _finish(message: Message, consumer: Consumer, retries: Retries) -> Outcome:
+def _finish(message: Message, consumer: Consumer, queue: JobQueue, retries: Retries) -> Outcome:
     """Finish the job that an asynchronous endpoint's notification is about."""
     notification = notification_in(message.body)
     if notification is None:
@@ -115,13 +95,16 @@ def _finish(message: Message, consumer: Consumer, retries: Retries) -> Outcome:
     if consumer.remaining_seconds() < consumer.keep_seconds:
         return Postponed(problem=None)
     if consumer.large_jobs is None:
-        return finish_without_endpoint(notification, consumer.table)
-    last_try = message.receive_count >= retries.max_receive_count
+        return finish_without_endpoint(notification, sent_at=message.sent_at, table=consumer.table, queue=queue)
+    last_try = retries.is_last(message.receive_count)
     return consumer.large_jobs.finish(notification, sent_at=message.sent_at, last_try=last_try)
 
 
 def _pause(outcome: Outcome, receive_count: int, retries: Retries) -> int:
+    """Return the seconds until a message is shown again: none when that only makes it a dead letter."""
     match outcome:
+        case Again(problem=str()) if retries.is_last(receive_count):
+            return 0
         case Again(seconds=None):
             return retries.pause(receive_count)
         case Again(seconds=int(seconds)):
@@ -143,7 +126,7 @@ def _write_down(
             problem=outcome.problem,
         )
         for job_id, outcome in outcomes.items()
-        for last in [deliveries[job_id].receive_count >= retries.max_receive_count]
+        for last in [retries.is_last(deliveries[job_id].receive_count)]
         if not isinstance(outcome, Done) and outcome.problem
     ]
     table.end(endings, claim=claim)

@@ -16,27 +16,36 @@ _Item = TypeVar("_Item")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Size:
-    """How much a call of the model is asked.
+    """How much a call of the model is asked, and what goes with it.
 
     Args:
         payload_bytes: Its body.
         texts: Its texts.
         characters: All of them together.
+        annotator_calls: The calls that annotate them.
     """
 
     payload_bytes: int = 0
     texts: int = 0
     characters: int = 0
+    annotator_calls: int = 0
 
     def __add__(self, other: Size) -> Size:
         return Size(
             payload_bytes=self.payload_bytes + other.payload_bytes,
             texts=self.texts + other.texts,
             characters=self.characters + other.characters,
+            annotator_calls=self.annotator_calls + other.annotator_calls,
         )
 
-    def within(self, *, payload_bytes: int, texts: int, characters: int) -> bool:
-        return self.payload_bytes <= payload_bytes and self.texts <= texts and self.characters <= characters
+    def within(self, other: Size) -> bool:
+        """Return whether nothing of it is more than of the other."""
+        return (
+            self.payload_bytes <= other.payload_bytes
+            and self.texts <= other.texts
+            and self.characters <= other.characters
+            and self.annotator_calls <= other.annotator_calls
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +69,12 @@ class Work:
     def __post_init__(self) -> None:
         texts = self.request.texts
         payload = json.dumps({"texts": texts}, ensure_ascii=False)
-        size = Size(payload_bytes=len(payload.encode()), texts=len(texts), characters=sum(map(len, texts)))
+        size = Size(
+            payload_bytes=len(payload.encode()),
+            texts=len(texts),
+            characters=sum(map(len, texts)),
+            annotator_calls=len(set(self.languages)) if self.request.annotations else 0,
+        )
         object.__setattr__(self, "size", size)
 
 

@@ -1,7 +1,8 @@
 """Jobs that are too large for one call of the model: an asynchronous endpoint labels their texts.
 
 It tells a topic when it is done, and the topic the queue. A job that it does not speak of in time is looked after:
-a reminder in the same queue lets the consumer see what the endpoint left in S3.
+a reminder in the same queue lets the consumer see what the endpoint left in S3. A job that failed by what may pass is
+queued again.
 """
 
 from __future__ import annotations
@@ -12,18 +13,27 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from text_classification.gateways.asynchronous_endpoint import AsynchronousEndpoint, Locations, Notification
+from text_classification.gateways.asynchronous_endpoint import (
+    AsynchronousEndpoint,
+    Locations,
+    Notification,
+    new_inference_id,
+)
 from text_classification.gateways.errors import GatewayError, RejectedError
 from text_classification.gateways.job_items import ASYNCHRONOUS, Ending, Job, is_job_id
 from text_classification.gateways.job_objects import JobObjects
+from text_classification.gateways.job_queue import JobQueue, body_of
 from text_classification.gateways.job_table import JobTable
 from text_classification.logic.classification import classified_texts, languages_of
-from text_classification.logic.job_outcomes import Again, Done, Outcome, Refused, failed_by
+from text_classification.logic.job_outcomes import Again, Done, Outcome, Postponed, Refused, failed_by
 from text_classification.logic.job_results import ResultKeeper, results_of
+from text_classification.logic.job_retries import LONGEST_PAUSE_SECONDS, Retries
 from text_classification.logic.jobs import request_of, timestamp
 from text_classification.logic.requests import InvalidRequestError
 
 _SILENCE = "the asynchronous endpoint said nothing of it in time, and left neither an answer nor an error in S3"
+_MISSED_SECONDS = 2 * LONGEST_PAUSE_SECONDS
+"""After how long a job that was queued again gets another message, for the first may not have been sent."""
 _NO_ENDPOINT = "the queue no longer has the asynchronous endpoint that had it: send it again when there is one"
 
 
@@ -38,6 +48,8 @@ class LargeJobs:
         table: The jobs.
         objects: Their requests.
         keeper: Keeps their results.
+        queue: Where they wait to be handed over again.
+        retries: How often they are, and when.
         timeout_seconds: How long the endpoint may have a job before it is looked after.
     """
 
@@ -45,15 +57,18 @@ class LargeJobs:
     table: JobTable
     objects: JobObjects
     keeper: ResultKeeper
+    queue: JobQueue
+    retries: Retries
     timeout_seconds: int
 
-    def hand_over(self, job_id: str, texts: Sequence[str], *, claim: str) -> Outcome:
+    def hand_over(self, job: Job, texts: Sequence[str], *, claim: str) -> Outcome:
         """Let the endpoint have a job that was claimed; it is running until the endpoint says something."""
         free_at = int(time.time()) + self.timeout_seconds
+        inference_id = new_inference_id(job.job_id)
         try:
-            locations = self.endpoint.hand_over(job_id, texts)
+            locations = self.endpoint.hand_over(job.job_id, texts, inference_id=inference_id)
             ending = Ending(
-                job_id=job_id,
+                job_id=job.job_id,
                 job_status="running",
                 updated_at=timestamp(datetime.now(UTC)),
                 claim=ASYNCHRONOUS,
@@ -61,6 +76,8 @@ class LargeJobs:
                 overdue_at=free_at,
                 output_url=locations.output_url,
                 failure_url=locations.failure_url,
+                inference_id=inference_id,
+                hand_overs=job.hand_overs + 1,
             )
             handed = self.table.end([ending], claim=claim)
         except GatewayError as error:
@@ -68,7 +85,7 @@ class LargeJobs:
         return Done() if handed else Again(problem=None)
 
     def finish(self, notification: Notification, *, sent_at: float, last_try: bool) -> Outcome:
-        """Keep the results of a job that the endpoint is done with, or say why there are none.
+        """Keep the results of a job that the endpoint is done with, queue it again, or say why it has none.
 
         A job that nobody else will speak of any more fails with the last try to keep its results.
 
@@ -78,21 +95,26 @@ class LargeJobs:
             last_try: Whether it does not come again.
         """
         outcome = self._finish(notification, sent_at)
-        if last_try and notification.status == "overdue" and isinstance(outcome, Again) and outcome.problem:
+        if not last_try or not isinstance(outcome, Again):
+            return outcome
+        if outcome.problem is None:
+            return Postponed(problem=None)
+        if notification.status == "overdue":
             with suppress(GatewayError):  # it is overdue again in a quarter of an hour
                 return fail(notification.job_id, outcome.problem, self.table)
         return outcome
 
     def _finish(self, notification: Notification, sent_at: float) -> Outcome:
-        if not is_job_id(notification.job_id):
-            return Done()  # another caller of the endpoint knows it
         try:
-            job = self.table.read([notification.job_id]).get(notification.job_id)
-            if job is None or job.job_status in ("succeeded", "failed"):
-                return (failed_by(job, sent_at) if job else None) or Done()
-            if job.claim != ASYNCHRONOUS:
+            job = _job_of(notification, self.table)
+            if job is None:
+                return Done()
+            if job.job_status == "running" and job.claim != ASYNCHRONOUS:
                 return Again(problem=None)  # the endpoint was faster than whoever handed the job over
-            return self._keep(job, notification)
+            of_another_call = notification.is_failure and notification.inference_id != job.inference_id
+            if job.job_status == "queued" or of_another_call:
+                return Done()  # nobody waits for it
+            return _settled(job, sent_at, self.queue) or self._keep(job, notification)
         except GatewayError as error:
             return Again(problem=str(error))
 
@@ -100,9 +122,14 @@ class LargeJobs:
         said = self._left_by_endpoint(job) if notification.status == "overdue" else notification
         if said is None:
             return fail(job.job_id, _SILENCE, self.table)
+        if said.output_url is None:
+            problem = f"the model failed: {said.failure}"
+            # Where nobody hears the endpoint, another try would take as long to come to an end as this one has.
+            final = said is not notification or said.is_refusal or job.hand_overs >= self.retries.max_receive_count
+            return fail(job.job_id, problem, self.table) if final else self._hand_back(job, problem)
         try:
             request = request_of(job, self.objects)
-            answer = self.endpoint.answer(said, expected=len(request.texts))
+            answer = self.endpoint.answer(said.output_url, expected=len(request.texts))
         except InvalidRequestError as error:
             return fail(job.job_id, str(error), self.table)
         except RejectedError as error:
@@ -112,21 +139,59 @@ class LargeJobs:
         outcome = self.keeper.keep([results], {job.job_id: request.texts}, claim=ASYNCHRONOUS)[job.job_id]
         return fail(job.job_id, outcome.problem, self.table) if isinstance(outcome, Refused) else outcome
 
+    def _hand_back(self, job: Job, problem: str) -> Outcome:
+        """Queue a job again, for another call of the endpoint. Raises GatewayError."""
+        ending = Ending(
+            job_id=job.job_id,
+            job_status="queued",
+            updated_at=timestamp(datetime.now(UTC)),
+            problem=problem,
+            overdue_at=int(time.time()) + _MISSED_SECONDS,
+        )
+        if self.table.end([ending], claim=ASYNCHRONOUS):
+            self.queue.send_bodies([body_of(job.job_id)], delay_seconds=self.retries.pause(job.hand_overs))
+        return Done()
+
     def _left_by_endpoint(self, job: Job) -> Notification | None:
         locations = Locations(output_url=str(job.output_url), failure_url=job.failure_url)
-        return self.endpoint.found(job.job_id, locations)
+        return self.endpoint.found(str(job.inference_id), locations)
 
 
-def finish_without_endpoint(notification: Notification, table: JobTable) -> Outcome:
+def finish_without_endpoint(notification: Notification, *, sent_at: float, table: JobTable, queue: JobQueue) -> Outcome:
     """Let a job fail that an endpoint had which the queue no longer has, when a reminder comes of it."""
-    if not is_job_id(notification.job_id):
-        return Done()
-    if notification.status != "overdue":
-        return Refused(problem=_NO_ENDPOINT)
     try:
-        return fail(notification.job_id, _NO_ENDPOINT, table)
+        job = _job_of(notification, table)
+        if job is None:
+            return Done()
+        if settled := _settled(job, sent_at, queue):
+            return settled
+        if job.claim != ASYNCHRONOUS or job.job_status != "running":
+            return Done()  # it has a message of its own
+        overdue = notification.status == "overdue"
+        return fail(job.job_id, _NO_ENDPOINT, table) if overdue else Refused(problem=_NO_ENDPOINT)
     except GatewayError as error:
         return Again(problem=str(error))
+
+
+def _job_of(notification: Notification, table: JobTable) -> Job | None:
+    """Return whose input a notification is about; None if it is another caller's. Raises GatewayError."""
+    job_id = notification.job_id
+    return table.read([job_id]).get(job_id) if is_job_id(job_id) else None
+
+
+def _settled(job: Job, sent_at: float, queue: JobQueue) -> Outcome | None:
+    """Return what is to become of a message of a job that has ended. Raises GatewayError.
+
+    One that was driven back queues its job again, to be tried as often as at first.
+    """
+    if job.job_status == "succeeded":
+        return Done()
+    if job.job_status != "failed":
+        return None
+    if failure := failed_by(job, sent_at):
+        return failure
+    queue.send([job.job_id])
+    return Done()
 
 
 def fail(job_id: str, problem: str, table: JobTable) -> Refused:

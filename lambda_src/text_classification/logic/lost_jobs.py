@@ -11,7 +11,7 @@ from text_classification.gateways.asynchronous_endpoint import reminder_of
 from text_classification.gateways.job_items import ASYNCHRONOUS, OVERDUE_SECONDS, SHARDS, Job
 from text_classification.gateways.job_queue import JobQueue, PeekedMessage, body_of
 from text_classification.gateways.job_table import JobTable, chunks
-from text_classification.logic.job_messages import LONGEST_PAUSE_SECONDS
+from text_classification.logic.job_retries import LONGEST_PAUSE_SECONDS
 from text_classification.logic.jobs import seconds_of, timestamp
 from text_classification.logic.large_jobs import fail
 

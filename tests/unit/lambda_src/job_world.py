@@ -24,8 +24,9 @@ from text_classification.gateways.model_endpoint import ModelAnswer, ModelResult
 from text_classification.gateways.result_database import ClassificationRow
 from text_classification.logic import lost_jobs
 from text_classification.logic.job_batch import Consumer
-from text_classification.logic.job_messages import Message, Retries, consume
+from text_classification.logic.job_messages import Message, consume
 from text_classification.logic.job_results import ResultKeeper
+from text_classification.logic.job_retries import Retries
 from text_classification.logic.jobs import Submission, look_at, submit
 from text_classification.logic.requests import LargeRequest
 
@@ -192,6 +193,7 @@ def job_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
             max_payload_bytes=1_000,
             max_texts_per_call=1_000,
             alone_after=RETRIES.max_receive_count // 2,
+            retention_seconds=3600,
             large_jobs=None,
         )
         yield World(table, objects, JobQueue(client=sqs, queue_url=url, budget=BUDGET), model, rows, consumer)

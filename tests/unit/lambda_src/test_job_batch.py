@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from text_classification.gateways.errors import UnavailableError
+from text_classification.gateways.errors import TimedOutError, UnavailableError
 from text_classification.gateways.job_items import OVERDUE_SECONDS, Ending
 from text_classification.gateways.job_queue import JobQueue, body_of
 from text_classification.gateways.preprocessor import Annotation
@@ -19,8 +20,9 @@ from text_classification.handlers.api import Answer, respond
 from text_classification.logic import job_batch, job_messages
 from text_classification.logic.errors import ConflictError
 from text_classification.logic.job_batch import Delivery
-from text_classification.logic.job_messages import Message, Retries, consume
+from text_classification.logic.job_messages import Message, consume
 from text_classification.logic.job_outcomes import Again, Done, Outcome, Postponed, Refused
+from text_classification.logic.job_retries import Retries
 from text_classification.logic.jobs import MAX_ANSWER_BYTES, look_at
 
 from tests.unit.lambda_src.job_world import RETRIES, World, job_world
@@ -125,9 +127,29 @@ def test_a_job_that_others_left_no_time_for_was_not_tried_and_waits_anew(
     assert world.model.calls == [["deadly"]]
     assert (world.job(slow).job_status, world.job(slow).problem) == ("failed", "no answer in time")
     assert (world.job(good).job_status, world.job(good).problem) == ("queued", "no time was left for it")
-    assert world.drain() == [good]
+    assert good in world.drain()
     assert world.consume(good) == set()
     assert world.results(good) == ["good"]
+
+
+def test_what_has_failed_in_its_last_try_becomes_a_dead_letter_without_a_pause(world: World) -> None:
+    world.model.failure = UnavailableError("out of order", {})
+    job_id = world.accept("good")
+
+    assert world.consume(job_id, receive_count=RETRIES.max_receive_count - 1) == {"0"}
+    assert world.drain() == [], "its pause is not over"
+    assert world.consume(job_id, receive_count=RETRIES.max_receive_count) == {"0"}
+
+    assert world.drain() == ["any"], "SQS takes it for a dead letter when it is asked for it the next time"
+
+
+def test_a_job_that_was_driven_back_is_remembered_as_long_as_a_new_one(world: World) -> None:
+    job_id = world.accept("poison", now=datetime.now(UTC) - timedelta(minutes=50))  # which is for an hour
+    world.consume(job_id)
+
+    assert world.consume(job_id, sent_at=time.time() + 1) == {"0"}
+
+    assert world.job(job_id).expires_at > time.time() + 3000
 
 
 @pytest.mark.parametrize(("receive_count", "status"), [(1, "queued"), (3, "failed")])
@@ -397,6 +419,46 @@ def test_a_key_that_is_used_again_when_its_job_is_forgotten_names_a_new_job(worl
     assert world.consume(second) == set()
     assert world.results(second) == ["b", "c"]
     assert sorted(row.text for (job_id, _), row in world.rows.kept.items() if job_id == second) == ["b", "c"]
+
+
+def test_all_texts_of_a_call_are_annotated_at_the_same_time_however_many_jobs_they_are_of(world: World) -> None:
+    together = threading.Barrier(job_batch._ANNOTATOR_CALLS, timeout=10)
+
+    class Annotator:
+        def annotate(self, texts: Sequence[str]) -> list[Annotation]:
+            together.wait()
+            return [{"tokens": []} for _ in texts]
+
+    jobs = [world.accept(f"text {number}", annotations=True) for number in range(job_batch._ANNOTATOR_CALLS)]
+
+    assert world.consume(*jobs, annotators={"en": Annotator()}) == set()
+
+    assert {world.job(job_id).job_status for job_id in jobs} == {"succeeded"}
+
+
+def test_jobs_with_more_annotations_than_are_made_at_once_go_in_calls_of_their_own_while_there_is_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_messages, "_UNTIL_WRITTEN_DOWN_SECONDS", 0)
+    remaining = 60.0
+
+    class Annotator:
+        def annotate(self, _texts: Sequence[str]) -> list[Annotation]:
+            nonlocal remaining
+            remaining = 5.0  # which is too little for another call
+            raise TimedOutError("no answer in time", {})
+
+    annotated = [world.accept(f"text {number}", annotations=True) for number in range(job_batch._ANNOTATOR_CALLS)]
+    plain, late = world.accept("plain"), world.accept("late", annotations=True)
+
+    staying = world.consume(
+        *annotated, plain, late, annotators={"en": Annotator()}, remaining_seconds=lambda: remaining
+    )
+
+    assert staying == {str(number) for number in range(len(annotated))}
+    assert world.results(plain) == ["plain"]
+    assert (world.job(late).job_status, world.job(late).problem) == ("queued", "no time was left for it")
+    assert len(world.model.calls) == 1
 
 
 def test_annotations_are_made_once_for_the_texts_of_a_call_that_is_refused(world: World) -> None:

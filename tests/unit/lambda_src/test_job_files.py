@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -54,6 +55,12 @@ def test_requests_that_are_too_large_for_the_table_are_all_in_s3_when_the_jobs_a
     for number, entry in enumerate(reported(world)):
         request = json.loads(world.objects.read(str(world.job(entry["job_id"]).request_key)))
         assert request["texts"][0] == str(number)
+
+
+def test_the_byte_order_mark_of_a_file_is_no_part_of_its_first_line(world: World) -> None:
+    report = submit(world, codecs.BOM_UTF8 + line("a"), line("b"), codecs.BOM_UTF8 + line("c"))
+
+    assert (report.jobs, report.problems) == (2, 1)
 
 
 def test_no_job_is_there_whose_request_could_not_be_written(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import boto3
 import pytest
-from text_classification.gateways.asynchronous_endpoint import AsynchronousEndpoint, reminder_of
+from text_classification.gateways.asynchronous_endpoint import AsynchronousEndpoint, new_inference_id, reminder_of
 from text_classification.gateways.errors import UnavailableError
 from text_classification.gateways.job_items import Job
 from text_classification.gateways.job_objects import JobObjects
@@ -24,6 +24,7 @@ from text_classification.logic.requests import ClassificationRequest
 from tests.unit.lambda_src.job_world import BUDGET, RETRIES, World, job_world
 
 ALWAYS = {"time_left": lambda: True, "time_to_show": lambda: True}
+REFUSAL = "ClientError: Received client error (400) from model. See the SageMaker Endpoint logs in your account."
 TEXTS = [f"text {number}" for number in range(101)]
 
 
@@ -49,7 +50,6 @@ class LargeWorld:
 
     jobs: World
     endpoint: Endpoint
-    receipts: list[str] = field(default_factory=list)
 
     def accept(self) -> str:
         return self.jobs.accept(*TEXTS)
@@ -59,11 +59,11 @@ class LargeWorld:
         assert self.jobs.consume(job_id) == set()
         return job_id
 
-    def answer(self, texts: int = len(TEXTS)) -> None:
+    def answer(self, texts: int = len(TEXTS), call: int = 1) -> None:
         """Let the endpoint be done, without a word."""
         results = [{"label": "good", "score": 1.0, "scores": {"good": 1.0}}] * texts
         body = json.dumps({"model_version": "v1", "results": results})
-        self.jobs.objects.write("large/1.out", body.encode())
+        self.jobs.objects.write(f"large/{call}.out", body.encode())
 
     def let_time_pass(self, job_id: str, hours: float = 0) -> None:
         """Let the endpoint have had its time, and some hours more."""
@@ -73,10 +73,20 @@ class LargeWorld:
     def remind(self) -> set[str]:
         return remind(table=self.jobs.table, queue=self.jobs.queue, time_left=lambda: True)
 
-    def tell(self, job_id: str, **fields: Any) -> None:
-        """Let the endpoint's topic say something."""
-        body = json.dumps({"inferenceId": job_id, "invocationStatus": "Completed", **fields})
+    def tell(self, job_id: str, *, call: int = 0, **fields: Any) -> None:
+        """Let the endpoint's topic say something of a call for a job, the last when omitted, or of another caller's."""
+        job = self.jobs.table.read([job_id]).get(job_id)
+        if call:
+            known = self.endpoint.calls[call - 1]["InferenceId"]
+        else:
+            known = (job.inference_id or new_inference_id(job_id)) if job else job_id
+        body = json.dumps({"inferenceId": known, "invocationStatus": "Completed", **fields})
         self.jobs.queue.send_bodies([body])
+
+    def fail(self, job_id: str, answer: str = "server error (503)", **fields: Any) -> None:
+        """Let the endpoint's topic say that the last call for a job failed."""
+        reason = f"ClientError: Received {answer} from model. See the SageMaker Endpoint logs in your account."
+        self.tell(job_id, **{"invocationStatus": "Failed", "failureReason": reason, **fields})
 
     def consume(self, receive_count: int = 1, **changes: Any) -> bool:
         """Work on the next message, which is a notification, and return whether it is gone."""
@@ -91,9 +101,23 @@ class LargeWorld:
             sent_at=int(found["Attributes"]["SentTimestamp"]) / 1000,
             body=found["Body"],
         )
-        self.receipts.append(message.receipt)
         consumer = replace(self.jobs.consumer, **changes)
-        return not consume([message], consumer=consumer, queue=self.jobs.queue, retries=RETRIES)
+        gone = not consume([message], consumer=consumer, queue=self.jobs.queue, retries=RETRIES)
+        if gone:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message.receipt)
+        return gone
+
+    def delayed(self) -> int:
+        """Return how many messages nobody is shown yet."""
+        return self._count("ApproximateNumberOfMessagesDelayed")
+
+    def waiting(self) -> int:
+        """Return how many messages wait to be shown."""
+        return self._count("ApproximateNumberOfMessages")
+
+    def _count(self, name: Any) -> int:
+        url = self.jobs.queue.queue_url
+        return int(self.jobs.queue.client.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])
 
     def take_the_endpoint_away(self) -> None:
         self.jobs.consumer = replace(self.jobs.consumer, large_jobs=None)
@@ -117,6 +141,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[LargeWorld]:
             table=jobs.table,
             objects=jobs.objects,
             keeper=jobs.consumer.keeper,
+            queue=jobs.queue,
+            retries=RETRIES,
             timeout_seconds=3600,
         )
         consumer = replace(jobs.consumer, large_jobs=large_jobs, max_payload_bytes=10_000)
@@ -127,7 +153,8 @@ def test_a_job_with_more_texts_than_a_caller_may_send_is_handed_over_however_sho
     job_id = world.hand_over()
 
     (call,) = world.endpoint.calls
-    assert (call["InferenceId"], call["InvocationTimeoutSeconds"]) == (job_id, 3600)
+    assert (call["InferenceId"], call["InvocationTimeoutSeconds"]) == (world.job(job_id).inference_id, 3600)
+    assert call["InputLocation"] == f"s3://results/inputs/{job_id}.json"
     assert (world.job(job_id).job_status, world.job(job_id).output_url) == ("running", "s3://results/large/1.out")
     assert not world.jobs.model.calls
 
@@ -137,7 +164,7 @@ def test_large_jobs_of_a_batch_are_all_handed_over_and_the_small_ones_labelled(w
 
     assert world.jobs.consume(large[0], small[0], large[1], small[1], large[2]) == set()
 
-    assert [call["InferenceId"] for call in world.endpoint.calls] == large
+    assert [call["InferenceId"].partition(".")[0] for call in world.endpoint.calls] == large
     assert {world.job(job_id).job_status for job_id in large} == {"running"}
     assert world.jobs.model.calls == [["a", "b"]]
 
@@ -196,6 +223,126 @@ def test_an_error_that_was_not_told_of_is_the_reason_of_the_failure(world: Large
     assert "the model lacks memory" in str(world.job(job_id).problem)
 
 
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "ClientError: Received server error (503) from model.",
+        "ClientError: Received client error (429) from model.",
+        "ClientError: Your invocation timed out while waiting for a response from container primary.",
+        "InternalServerError: Received client error (400)",
+        None,
+    ],
+)
+def test_a_failure_that_may_pass_is_tried_again_after_a_pause(world: LargeWorld, reason: str | None) -> None:
+    job_id = world.hand_over()
+    world.tell(job_id, invocationStatus="Failed", failureReason=reason)
+    assert world.consume(), "nothing is left to be done for the notification"
+    assert (world.job(job_id).job_status, world.job(job_id).problem) == ("queued", f"the model failed: {reason}")
+    assert world.delayed() == 1
+
+    assert world.jobs.consume(job_id) == set()
+    assert len(world.endpoint.calls) == 2
+    world.answer(call=2)
+    world.tell(job_id, responseParameters={"outputLocation": "s3://results/large/2.out"})
+    assert world.consume()
+
+    assert world.jobs.results(job_id) == ["good"] * len(TEXTS)
+
+
+def test_a_large_job_is_tried_as_often_as_any_other_and_as_often_again_when_it_is_driven_back(
+    world: LargeWorld,
+) -> None:
+    job_id = world.hand_over()
+    for _ in range(RETRIES.max_receive_count - 1):
+        world.fail(job_id)
+        assert world.consume()
+        assert world.jobs.consume(job_id) == set()
+    world.fail(job_id)
+    assert not world.consume(), "it is to be a dead letter"
+    assert not world.consume(), "what is on its way there changes nothing"
+    assert (world.job(job_id).job_status, len(world.endpoint.calls)) == ("failed", RETRIES.max_receive_count)
+
+    world.jobs.let_time_pass(job_id, updated_at="2020-01-01T00:00:00.000Z")  # it was driven back since
+    assert world.consume()
+    assert world.jobs.drain() == [job_id], "it is tried at once"
+    assert world.jobs.consume(job_id) == set()
+    world.fail(job_id)
+    assert world.consume()
+
+    assert (world.job(job_id).job_status, world.job(job_id).hand_overs) == ("queued", 1)
+
+
+def test_a_reminder_that_is_driven_back_lets_its_job_be_tried_again(world: LargeWorld) -> None:
+    job_id = world.hand_over()
+    world.let_time_pass(job_id)
+    world.remind()
+    assert not world.consume()
+
+    world.jobs.let_time_pass(job_id, updated_at="2020-01-01T00:00:00.000Z")
+    assert world.consume()
+
+    assert job_id in world.jobs.drain()
+
+
+def test_what_the_model_refuses_is_not_tried_again(world: LargeWorld) -> None:
+    job_id = world.hand_over()
+    world.fail(job_id, "client error (413)")
+
+    assert not world.consume()
+
+    assert world.job(job_id).job_status == "failed"
+    assert world.delayed() == 0
+
+
+def test_the_failure_of_a_call_whose_consumer_died_hides_no_success_of_the_next(world: LargeWorld) -> None:
+    job_id = world.hand_over()
+    world.jobs.let_time_pass(job_id, job_status="queued", free_at=0)  # as if that had not been written down
+    assert world.jobs.consume(job_id) == set()
+    world.fail(job_id, "client error (400)", call=1)
+
+    assert world.consume()
+
+    assert (world.job(job_id).job_status, world.job(job_id).output_url) == ("running", "s3://results/large/2.out")
+
+
+def test_the_success_of_a_call_whose_consumer_died_is_as_good_as_that_of_the_next(world: LargeWorld) -> None:
+    job_id = world.hand_over()
+    world.jobs.let_time_pass(job_id, job_status="queued", free_at=0)
+    assert world.jobs.consume(job_id) == set()
+    world.answer()
+    world.tell(job_id, call=1, responseParameters={"outputLocation": "s3://results/large/1.out"})
+
+    assert world.consume()
+
+    assert world.job(job_id).job_status == "succeeded"
+
+
+def test_what_is_told_before_the_hand_over_is_written_down_waits_for_that(
+    world: LargeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_messages, "_UNTIL_WRITTEN_DOWN_SECONDS", 0)
+    job_id = world.accept()
+    world.jobs.claim(job_id, claim="other", until=int(time.time()) + 60)
+    world.fail(job_id)
+
+    assert not world.consume(RETRIES.max_receive_count - 1)
+    world.jobs.queue.client.purge_queue(QueueUrl=world.jobs.queue.queue_url)
+    world.fail(job_id)
+    assert world.consume(RETRIES.max_receive_count), "it waits anew instead of being a dead letter"
+
+    assert world.waiting() == 1
+
+
+def test_a_job_whose_next_message_was_never_sent_gets_another(world: LargeWorld) -> None:
+    job_id = world.hand_over()
+    world.fail(job_id)
+    assert world.consume()
+
+    world.jobs.let_time_pass(job_id, overdue_at=world.job(job_id).overdue_at - 3600)  # type: ignore[operator]
+
+    assert world.remind() == {job_id}
+
+
 def test_a_job_of_which_there_is_nothing_at_all_has_failed_by_that(world: LargeWorld) -> None:
     job_id = world.hand_over()
     world.let_time_pass(job_id)
@@ -241,7 +388,7 @@ def test_a_result_that_cannot_be_kept_is_tried_again_and_fails_with_the_last_try
 @pytest.mark.parametrize(
     "fields",
     [
-        {"invocationStatus": "Failed", "failureReason": "the model lacks memory", "responseParameters": None},
+        {"invocationStatus": "Failed", "failureReason": REFUSAL, "responseParameters": None},
         {"responseParameters": {"outputLocation": "s3://results/large/1.out"}},
     ],
     ids=["failed", "with an answer that is none"],
@@ -289,7 +436,6 @@ def test_a_notification_that_jobs_left_no_time_for_was_not_tried_and_waits_anew(
     world.tell(job_id, responseParameters={"outputLocation": "s3://results/large/1.out"})
 
     assert world.consume(RETRIES.max_receive_count, remaining_seconds=lambda: 2.0), "it dies although nobody tried it"
-    world.jobs.queue.client.delete_message(QueueUrl=world.jobs.queue.queue_url, ReceiptHandle=world.receipts[-1])
     assert world.consume()
 
     assert world.jobs.results(job_id) == ["good"] * len(TEXTS)
@@ -343,6 +489,18 @@ def test_a_job_whose_endpoint_the_queue_no_longer_has_fails_when_it_is_overdue(w
 
     assert world.job(job_id).job_status == "failed"
     assert "no longer has the asynchronous endpoint" in str(world.job(job_id).problem)
+
+
+def test_a_reminder_of_a_job_that_ended_before_its_endpoint_was_taken_away_goes_away(world: LargeWorld) -> None:
+    job_id = world.hand_over()
+    world.answer()
+    world.tell(job_id, responseParameters={"outputLocation": "s3://results/large/1.out"})
+    assert world.consume()
+    world.jobs.queue.client.purge_queue(QueueUrl=world.jobs.queue.queue_url)
+    world.take_the_endpoint_away()
+    world.jobs.queue.send_bodies([reminder_of(job_id)])
+
+    assert world.consume()
 
 
 def test_large_jobs_are_in_memory_one_by_one_and_after_the_call_of_the_others(
