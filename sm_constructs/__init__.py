@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sm_constructs.lambda_platform import LambdaPlatform
     from sm_constructs.model import Framework, Model, ModelData
     from sm_constructs.monitoring import Monitoring
+    from sm_constructs.options import TrainingOptions, TransformOptions
     from sm_constructs.preprocessing import TextPreprocessor
     from sm_constructs.queue import ClassificationQueue
     from sm_constructs.stages import DEV, PROD, StageConfig
@@ -52,8 +53,10 @@ __all__ = [
     "TextClassification",
     "TextClassificationStack",
     "TextPreprocessor",
+    "TrainingOptions",
     "TrainingScript",
     "TrainingWorkflow",
+    "TransformOptions",
 ]
 
 _MODULES = {
@@ -82,8 +85,10 @@ _MODULES = {
     "TextClassification": "text_classification",
     "TextClassificationStack": "text_classification",
     "TextPreprocessor": "preprocessing",
+    "TrainingOptions": "options",
     "TrainingScript": "training",
     "TrainingWorkflow": "training",
+    "TransformOptions": "options",
 }
 
 

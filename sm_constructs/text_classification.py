@@ -23,6 +23,7 @@ from sm_constructs.lambda_platform import LambdaPlatform
 from sm_constructs.model import Framework, Model, ModelData
 from sm_constructs.model.container import Container
 from sm_constructs.monitoring import Monitoring
+from sm_constructs.options import TrainingOptions, TransformOptions
 from sm_constructs.preprocessing import TextPreprocessor
 from sm_constructs.queue import ClassificationQueue
 from sm_constructs.stages import DEV, StageConfig
@@ -62,6 +63,9 @@ class TextClassification(Construct):
             manages.
         training_script: What trains better models. When omitted: :meth:`TrainingScript.scikit_learn`, where the model
             is an archive and runs on AWS's scikit-learn image as that script's models do; nothing else is trained.
+        training_options: What else is told :class:`TrainingWorkflow`, such as ``{"start_on_upload": True}``. When
+            omitted: nothing.
+        transform_options: What else is told :class:`BatchTransform`. When omitted: nothing.
         feedback: Whether labels can be corrected, for the next training; the texts of requests are kept for that, for
             30 days. When omitted: they can, where there is training.
         lambda_platform: Python version and architecture of the functions. When omitted: Python 3.13 on arm64.
@@ -99,6 +103,8 @@ class TextClassification(Construct):
         vpc: ec2.IVpc | None = None,
         encryption_key: kms.IKey | None = None,
         training_script: TrainingScript | None = None,
+        training_options: TrainingOptions | None = None,
+        transform_options: TransformOptions | None = None,
         feedback: bool = True,
         lambda_platform: LambdaPlatform | None = None,
     ) -> None:
@@ -111,6 +117,15 @@ class TextClassification(Construct):
         problems = Problems()
         problems.extend(f"stage: {problem}" for problem in stage.problems())
         problems.extend(f"lambda_platform: {problem}" for problem in platform.problems())
+        problems.unless(
+            bool(training_script) or not training_options,
+            "training_options: nothing is trained: pass a training_script, and an archive that it can replace",
+        )
+        transformable = not (model_data.is_uncompressed or model_data.is_multi_model)
+        problems.unless(
+            transformable or not transform_options,
+            "transform_options: SageMaker labels no files by many models, nor by files without an archive",
+        )
         model_problems = list(Container(data=model_data, framework=framework).problems(self))
         problems.extend(model_problems)
         if list(problems) and not model_problems:  # to say with the rest what does not go together
@@ -180,12 +195,18 @@ class TextClassification(Construct):
                 promoted_model=promoted_model,
                 endpoint=self.endpoint,
                 script=training_script,
+                **(training_options or {}),
                 **functions,
             )
         self.transform: BatchTransform | None = None
         if not (self.model.has_uncompressed_data or self.model.is_multi_model):
             self.transform = BatchTransform(
-                self, "Transform", artifacts=self.artifacts, endpoint=self.endpoint, **functions
+                self,
+                "Transform",
+                artifacts=self.artifacts,
+                endpoint=self.endpoint,
+                **(transform_options or {}),
+                **functions,
             )
         self.api = ClassificationApi(
             self,
@@ -282,10 +303,11 @@ class TextClassificationStack(Stack):
     """Define a stack with one :class:`TextClassification`, and with outputs that its clients find it by.
 
     The outputs are ``ApiUrl``, ``EndpointName``, ``ArtifactBucketName``, ``AlarmTopicArn``, ``DashboardName``,
-    ``ClassifyFunctionName``, ``DatasetAnnotationStateMachineArn``, ``JobQueueUrl``, ``DeadLetterQueueArn`` and
-    ``JobTopicArn``; where files can be labelled in bulk ``TransformStateMachineArn``; where models are trained
-    ``TrainingStateMachineArn``, ``PromotionStateMachineArn``, ``TrainingTopicArn`` and ``ModelPackageGroupName``; with
-    a result database ``ResultDatabaseArn``, ``ResultDatabaseSecretArn`` and ``ResultDatabaseName``.
+    ``ClassifyFunctionName``, ``DatasetAnnotationStateMachineArn``, ``JobQueueUrl``, ``DeadLetterQueueArn``,
+    ``JobTopicArn``, ``FailedFilesQueueUrl`` and ``SubmitFunctionName``; where files can be labelled in bulk
+    ``TransformStateMachineArn``; where models are trained ``TrainingStateMachineArn``,
+    ``PromotionStateMachineArn``, ``TrainingTopicArn`` and ``ModelPackageGroupName``; with a result database
+    ``ResultDatabaseArn``, ``ResultDatabaseSecretArn`` and ``ResultDatabaseName``.
 
     Args:
         scope: The app, or a stage of it.
@@ -296,6 +318,8 @@ class TextClassificationStack(Stack):
         vpc: As for :class:`TextClassification`.
         encryption_key: As for :class:`TextClassification`.
         training_script: As for :class:`TextClassification`.
+        training_options: As for :class:`TextClassification`.
+        transform_options: As for :class:`TextClassification`.
         feedback: As for :class:`TextClassification`.
         lambda_platform: As for :class:`TextClassification`.
         env: Account and region. When omitted: those that the template is deployed to.
@@ -320,6 +344,8 @@ class TextClassificationStack(Stack):
         vpc: ec2.IVpc | None = None,
         encryption_key: kms.IKey | None = None,
         training_script: TrainingScript | None = None,
+        training_options: TrainingOptions | None = None,
+        transform_options: TransformOptions | None = None,
         feedback: bool = True,
         lambda_platform: LambdaPlatform | None = None,
         env: Environment | None = None,
@@ -340,6 +366,8 @@ class TextClassificationStack(Stack):
             vpc=vpc,
             encryption_key=encryption_key,
             training_script=training_script,
+            training_options=training_options,
+            transform_options=transform_options,
             feedback=feedback,
             lambda_platform=lambda_platform,
         )

@@ -61,6 +61,8 @@ class PromotedModel(Construct):
         data: What the model is made of: hand it to :class:`Model`.
         parameter_name: The name of the parameter that remembers.
         initial: The stack's own model.
+        endpoint: Where a :class:`ModelPromotion` puts models into service: a deployment that changes this endpoint asks
+            for the model. None: nowhere yet.
         name_prefix: How the names of the models and configurations begin that promotions make.
         function: What a deployment asks.
 
@@ -107,7 +109,7 @@ class PromotedModel(Construct):
         )
         allow(self.function, ["ssm:DeleteParameter", "ssm:GetParameter", "ssm:PutParameter"], [self.parameter_arn])
         allow_removal(self.function, self.name_prefix)
-        self._endpoints: list[Endpoint] = []
+        self.endpoint: Endpoint | None = None
         self._initial_location: S3Location | None = None
         self.data: ModelData = _Promotable(promoted=self)
 
@@ -127,10 +129,6 @@ class PromotedModel(Construct):
             raise ValueError(f"no model was made of the data of '{self.node.path}': pass it to Model")
         return self._initial_location
 
-    def keep_in_service_at(self, endpoint: Endpoint) -> None:
-        """Let a deployment that changes this endpoint ask which model is in service."""
-        self._endpoints.append(endpoint)
-
     def bind_initial(self, scope: Construct) -> BoundData:
         """Define what the stack's own model needs under ``scope``, and what asks for the one in service."""
         bound = self.initial.bind(scope)
@@ -142,7 +140,7 @@ class PromotedModel(Construct):
                 "ParameterName": self.parameter_name,
                 "InitialModelDataUrl": bound.model_data_url,
                 "NamePrefix": self.name_prefix,
-                "Serves": Lazy.string(_Definitions(self._endpoints)),
+                "Serves": Lazy.string(_Definition(self)),
             },
             resource_type="Custom::ModelInService",
             service_timeout=Duration.minutes(5),
@@ -171,14 +169,15 @@ class _Promotable(ModelData):
 
 
 @jsii.implements(IStableStringProducer)
-class _Definitions:
-    """A hash that changes when an endpoint, its configuration or its model would be changed."""
+class _Definition:
+    """A hash that changes when the endpoint, its configuration or its model would be changed."""
 
-    def __init__(self, endpoints: list[Endpoint]) -> None:
-        self._endpoints = endpoints
+    def __init__(self, promoted: PromotedModel) -> None:
+        self._promoted = promoted
 
     def produce(self) -> str:
-        return hashlib.sha256("".join(endpoint.definition for endpoint in self._endpoints).encode()).hexdigest()
+        endpoint = self._promoted.endpoint
+        return hashlib.sha256((endpoint.definition if endpoint else "").encode()).hexdigest()
 
 
 def allow_removal(function: lambda_.IFunction, name_prefix: str) -> None:

@@ -44,6 +44,9 @@ _LONGEST_TIMEOUT_SECONDS = 365 * 86_400 // 2  # twice that is the longest that S
 _ANOTHER_TURN = retry(["EndpointBusyError"], attempts=400, interval=15, longest=300)
 _BUSY = "in-progress"
 """What SageMaker says of an endpoint that moves, in an error that has the name of others."""
+_MADE = "already existing"
+"""What it says of a model or a configuration that there is: of this promotion, whose name no other has."""
+_DEPLOYED = retry(["DeploymentRunningError"], attempts=400, interval=15, longest=300)
 # Step Functions ends an execution of 25,000 events, without a word: nine for each look, and some for what is repeated.
 # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 _FEW_LOOKS, _MANY_LOOKS = 200, 1_800
@@ -67,15 +70,17 @@ class ModelPromotion(Construct):
     """Define a state machine that moves an endpoint to another model, and can take that back.
 
     It is started with ``{"model_data": "s3://…/model.tar.gz"}``, to which ``model_version``, ``training_id`` and
-    ``model_package_arn`` may be added, or with ``{"rollback": true}``, or with ``{"initial": true}`` for the stack's
-    own model. With ``replaces``, the URL of an archive, it fails unless that one is in service. The new model and its
-    endpoint configuration are
-    like those in service, but for the archive. The endpoint moves as a deployment of the stack would: with its
-    guardrails, which take it back when an alarm goes off; the number of instances and their weights stay as they are.
+    ``model_package_arn`` may be added, or with ``{"rollback": true}``, or with ``{"initial": true}`` for the
+    stack's own model. With ``replaces``, the URL of an archive, it fails unless that one is in service. The new
+    model and its endpoint configuration are like those in service, but for the archive. The endpoint moves as a
+    deployment of the stack would: with its guardrails, which take it back when an alarm goes off; the number of
+    instances and their weights stay as they are.
 
-    When the endpoint has moved, the model's place is written to the parameter that deployments read, and the models and
-    configurations that earlier promotions made are deleted, unless they are in use. When it has not, the execution
-    fails with the reason, which ``topic`` hears, too, and what it made is deleted.
+    When the endpoint has moved, the model's place is written to the parameter that deployments read. A deployment
+    of the endpoint's stack that runs by then is waited for, and if it has put an older model back, the endpoint
+    moves again. Then the models and configurations that earlier promotions made are deleted, unless they are in
+    use. When the endpoint has not moved, the execution fails with the reason, which ``topic`` hears, too, and what
+    it made is deleted.
 
     Args:
         scope: The parent construct.
@@ -126,14 +131,14 @@ class ModelPromotion(Construct):
         platform = lambda_platform or LambdaPlatform()
         poll_interval = poll_interval or Duration.seconds(15)
         problems = Problems()
-        problems.extend(endpoint_problems(endpoint))
+        problems.extend(promotion_problems(promoted_model, endpoint))
         timeout = timeout or Duration.hours(18)
         problems.at_least("poll_interval", poll_interval.to_seconds(integral=False), 1, "seconds")
         problems.whole_seconds("timeout", timeout.to_seconds(integral=False), 1, _LONGEST_TIMEOUT_SECONDS)
         problems.extend(f"lambda_platform: {problem}" for problem in platform.problems())
         problems.raise_for(self)
 
-        promoted_model.keep_in_service_at(endpoint)
+        promoted_model.endpoint = endpoint
         self._promoted = promoted_model
         self._endpoint = endpoint
         self.topic: sns.ITopic = topic or job_topic(self, encryption_key=encryption_key)
@@ -153,6 +158,7 @@ class ModelPromotion(Construct):
         allow_removal(clean_up, promoted_model.name_prefix)
         self.functions: dict[str, lambda_.Function] = {"Plan": plan, "CleanUp": clean_up}
         self.in_service_function: lambda_.Function = self._function("InService", "promote.in_service")
+        allow(self.in_service_function, ["cloudformation:DescribeStacks"], [Stack.of(endpoint).stack_id])
 
         self.state_machine: stepfunctions.StateMachine = state_machine(
             self,
@@ -199,7 +205,7 @@ class ModelPromotion(Construct):
     def _allow_describing(self, function: lambda_.IFunction, *, describes_model: bool) -> None:
         stack, prefix = Stack.of(self), self._promoted.name_prefix
         model = self._endpoint.model
-        assert model is not None  # noqa: S101 - endpoint_problems
+        assert model is not None  # noqa: S101 - promotion_problems
         allow(function, ["sagemaker:DescribeEndpoint"], [self._endpoint.endpoint_arn])
         allow(
             function,
@@ -214,6 +220,13 @@ class ModelPromotion(Construct):
     ) -> State:
         def fallible(name: str, state: State, then: str) -> State:
             return {**state, "Catch": catch(name, "RemoveHalfMade"), "Next": then}
+
+        def failed_with(words: str, then: str) -> State:
+            return {
+                "Type": "Choice",
+                "Choices": [{"Condition": jsonata(f"$contains($failure.Cause, '{words}')"), "Next": then}],
+                "Default": "RemoveHalfMade",
+            }
 
         name = jsonata("$plan.name")
         often = poll_interval.to_seconds()
@@ -250,27 +263,45 @@ class ModelPromotion(Construct):
                 ],
                 "Next": "CreateModel",
             },
-            "CreateModel": fallible(
-                "CreateModel",
-                task("sagemaker:createModel", jsonata("$plan.create_model"), Retry=retry()),
-                "CreateEndpointConfig",
-            ),
-            "CreateEndpointConfig": fallible(
-                "CreateEndpointConfig",
-                task("sagemaker:createEndpointConfig", jsonata("$plan.create_endpoint_config"), Retry=retry()),
-                "UpdateEndpoint",
-            ),
+            # Each is tried again also when SageMaker has done it and its answer got lost.
+            "CreateModel": {
+                **task("sagemaker:createModel", jsonata("$plan.create_model"), Retry=retry()),
+                "Catch": catch("CreateModel", "IsModelMade"),
+                "Next": "CreateEndpointConfig",
+            },
+            "IsModelMade": failed_with(_MADE, "CreateEndpointConfig"),
+            "CreateEndpointConfig": {
+                **task("sagemaker:createEndpointConfig", jsonata("$plan.create_endpoint_config"), Retry=retry()),
+                "Catch": catch("CreateEndpointConfig", "IsEndpointConfigMade"),
+                "Next": "UpdateEndpoint",
+            },
+            "IsEndpointConfigMade": failed_with(_MADE, "UpdateEndpoint"),
             "UpdateEndpoint": {
                 **task("aws-sdk:sagemaker:updateEndpoint", jsonata("$plan.update_endpoint"), Retry=retry()),
                 "Catch": catch("UpdateEndpoint", "IsEndpointBusy"),
                 "Next": "WaitForEndpoint",
             },
-            "IsEndpointBusy": {
+            "IsEndpointBusy": failed_with(_BUSY, "FindMove"),
+            "FindMove": fallible(
+                "FindMove",
+                task(
+                    "aws-sdk:sagemaker:describeEndpoint",
+                    {"EndpointName": self._endpoint.endpoint_name},
+                    Output=jsonata(
+                        "{'moving_to': $exists($states.result.PendingDeploymentSummary) "
+                        "? $states.result.PendingDeploymentSummary.EndpointConfigName "
+                        ": $states.result.EndpointConfigName}"
+                    ),
+                    Retry=retry(attempts=8),
+                ),
+                "IsOwnMove",
+            ),
+            "IsOwnMove": {
                 "Type": "Choice",
-                "Choices": [{"Condition": jsonata(f"$contains($failure.Cause, '{_BUSY}')"), "Next": "GiveWay"}],
-                "Default": "RemoveHalfMade",
+                "Choices": [{"Condition": jsonata("$states.input.moving_to = $plan.name"), "Next": "WaitForEndpoint"}],
+                "Default": "GiveWay",
             },
-            # Somebody was faster, and may have put another model into service: plan anew, when that is over.
+            # Somebody else was faster, and may have put another model into service: plan anew, when that is over.
             "GiveWay": {
                 **invoke(clean_up, {"name": name}, Retry=retry()),
                 "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "TellFailure"}],
@@ -312,7 +343,29 @@ class ModelPromotion(Construct):
                         "Next": "TellFailure",
                     }
                 ],
-                "Next": "DeleteOldModels",
+                "Next": "AwaitDeployments",
+            },
+            # A deployment that began before goes by what was remembered then, and may put an older model back.
+            "AwaitDeployments": {
+                **invoke(
+                    self.in_service_function,
+                    {"after_deployments_of": Stack.of(self._endpoint).stack_id},
+                    Retry=[*_DEPLOYED, *passing_lambda_errors()],
+                ),
+                "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "DeleteOldModels"}],
+                "Next": "IsStillInService",
+            },
+            "IsStillInService": {
+                "Type": "Choice",
+                "Choices": [
+                    {
+                        "Condition": jsonata(
+                            "$states.input.model_data = $plan.create_model.PrimaryContainer.ModelDataUrl"
+                        ),
+                        "Next": "DeleteOldModels",
+                    }
+                ],
+                "Default": "GiveWay",
             },
             "DeleteOldModels": {
                 **invoke(clean_up, {"made_before": jsonata("$plan.planned_at")}, Retry=retry()),
@@ -355,8 +408,8 @@ class ModelPromotion(Construct):
     def _allow_state_machine(self, topic_key: kms.IKey | None) -> None:
         stack, machine, prefix = Stack.of(self), self.state_machine, self._promoted.name_prefix
         model = self._endpoint.model
-        assert model is not None  # noqa: S101 - endpoint_problems
-        for function in self.functions.values():
+        assert model is not None  # noqa: S101 - promotion_problems
+        for function in (*self.functions.values(), self.in_service_function):
             allow(machine, ["lambda:InvokeFunction"], [function.function_arn])
         allow(machine, ["sagemaker:CreateModel"], [named(stack, "model", prefix)])
         allow(machine, ["sagemaker:CreateEndpointConfig"], [named(stack, "endpoint-config", prefix)])
@@ -397,8 +450,14 @@ class _UpdateRequest:
         return Stack.of(self._endpoint).to_json_string(self._endpoint.update_request)
 
 
-def endpoint_problems(endpoint: Endpoint) -> Iterator[str]:
+def promotion_problems(promoted_model: PromotedModel, endpoint: Endpoint) -> Iterator[str]:
     """Yield why an endpoint's model cannot be replaced at run time."""
+    if promoted_model.endpoint is not None:
+        yield (
+            f"promoted_model '{promoted_model.node.path}' is promoted already, "
+            f"at '{promoted_model.endpoint.node.path}', and each promotion would delete what the other has made: "
+            "give this one a PromotedModel of its own"
+        )
     if endpoint.model is None:
         yield "endpoint has no model of its own: give it one, of the promoted model's data"
     elif endpoint.model.container_count > 1:

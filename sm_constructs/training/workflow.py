@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -24,6 +25,7 @@ from sm_constructs._function_settings import FunctionSettings
 from sm_constructs._job_store import job_topic
 from sm_constructs._log_groups import log_group
 from sm_constructs._names import unique_name
+from sm_constructs._sources import source_directory
 from sm_constructs._states import allow, allow_jobs, allow_volume_key, allow_waiting, state_machine
 from sm_constructs._validation import Problems
 from sm_constructs.endpoint import Endpoint, instances
@@ -31,7 +33,7 @@ from sm_constructs.lambda_platform import LambdaPlatform
 from sm_constructs.storage import ArtifactStore
 from sm_constructs.training.jobs import JobSettings
 from sm_constructs.training.promoted_model import PromotedModel
-from sm_constructs.training.promotion import ModelPromotion, endpoint_problems
+from sm_constructs.training.promotion import ModelPromotion, promotion_problems
 from sm_constructs.training.role import job_role
 from sm_constructs.training.script import TrainingScript
 from sm_constructs.training.states import STATES_AFTER_FAILURES, Workflow
@@ -91,7 +93,7 @@ class TrainingWorkflow(Construct):
         start_on_upload: Whether a ``*.jsonl`` or ``*.csv`` that lands under ``datasets/incoming/`` starts an
             execution. When omitted: it does not.
         schedule: When executions start by themselves, with ``schedule_input``. When omitted: they do not.
-        schedule_input: What they start with.
+        schedule_input: What they start with, as the body of ``POST /v1/trainings``.
         poll_interval: How often the endpoint is looked at while it moves. When omitted: 15 seconds.
         tags: Of all jobs; at most 48. When omitted: only what names the execution.
         log_retention: How long logs are kept. When omitted: one month.
@@ -161,7 +163,7 @@ class TrainingWorkflow(Construct):
         approval_timeout = approval_timeout or Duration.days(7)
 
         problems = Problems()
-        problems.extend(endpoint_problems(endpoint))
+        problems.extend(promotion_problems(promoted_model, endpoint))
         problems.extend(script.problems())
         problems.extend(script.framework.image.problems(self))
         problems.extend(_image_problems(endpoint, script))
@@ -183,6 +185,7 @@ class TrainingWorkflow(Construct):
         problems.unless(
             (schedule is None) == (schedule_input is None), "schedule and schedule_input: pass both, or none of them"
         )
+        problems.extend(_input_problems(schedule_input, script))
         if tags and len(tags) > _MOST_TAGS:
             problems.add(f"tags are {len(tags)}: must be at most {_MOST_TAGS}")
         problems.extend(f"lambda_platform: {problem}" for problem in platform.problems())
@@ -439,6 +442,26 @@ def _executions(stack: Stack, machine: stepfunctions.StateMachine) -> str:
 def _object_name(asset: s3_assets.Asset) -> str:
     """Return what the archive is called in its channel: the last part of its key."""
     return asset.s3_object_key.rpartition("/")[2]
+
+
+def _input_problems(schedule_input: Mapping[str, Any] | None, script: TrainingScript) -> Iterator[str]:
+    """Yield for which names every scheduled execution would be refused; what is wrong with values it says itself."""
+    if schedule_input is None:
+        return
+    schema = json.loads(
+        (source_directory("lambda_src") / "text_classification/schemas/training_request.json").read_text(
+            encoding="utf-8"
+        )
+    )
+    for name in sorted(schedule_input.keys() - schema["properties"].keys()):
+        yield f"schedule_input.{name} is not known: it has {', '.join(sorted(schema['properties']))}"
+    dataset = schedule_input.get("dataset")
+    if not re.fullmatch(schema["properties"]["dataset"]["pattern"], str(dataset)):
+        yield f"schedule_input.dataset is {dataset!r}: must be a *.jsonl, a *.csv or a prefix/ under datasets/"
+    hyperparameters = schedule_input.get("hyperparameters", {})
+    for name in sorted(hyperparameters.keys() - script.hyperparameters.keys()):
+        known = ", ".join(sorted(script.hyperparameters))
+        yield f"schedule_input.hyperparameters.{name} is not known: the training script knows {known}"
 
 
 def _time_problems(

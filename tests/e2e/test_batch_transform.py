@@ -31,6 +31,7 @@ from sm_local.state import REGION
 from tests.local_aws import Answer, LocalAws
 from tests.permissions import resource_of, without
 from tests.sagemaker_account import eventually
+from tests.schedules import each_minute
 from tests.tiny_model import EXAMPLES, train_tiny_model
 
 pytestmark = pytest.mark.e2e
@@ -411,3 +412,12 @@ def test_a_file_that_is_put_among_the_inputs_is_labelled_by_itself(hasty: Transf
 
     assert eventually(labelled, 120) == ["transform/output/uploads/today.csv"]
     assert transforms.read("transform/output/uploads/today.csv").startswith(b"free money,spam,")
+
+
+def test_a_schedule_labels_what_is_new(hasty: Transforms) -> None:
+    hasty.put("transform/input/nightly/today.csv", "free money\n")
+
+    with each_minute("Transforms"):
+        keys = eventually(lambda: hasty.keys("transform/output/nightly/"), 120)
+
+    assert keys == ["transform/output/nightly/today.csv"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from hyperparameters import Hyperparameters
 
 from tests.local_aws import LocalAws
+from tests.permissions import resource_of
 from tests.sagemaker_account import eventually
 from tests.tiny_model import train_tiny_model
 from tests.trainings.stack import TrainingStack, deploy_trainings
@@ -63,6 +65,29 @@ def test_a_model_is_promoted_kept_by_deployments_and_taken_back(
     value = boto3.client("ssm").get_parameter(Name=trainings.outputs["ParameterName"])["Parameter"]["Value"]
     assert json.loads(value)["current"] is None
     assert len(made_by_promotions(trainings)) == 1  # the second model's were deleted: they are not in use
+
+
+def test_what_a_promotion_asks_before_it_ends_waits_for_a_deployment(
+    local_aws: LocalAws, trainings: TrainingStack
+) -> None:
+    client, stack = boto3.client("lambda"), boto3.client("cloudformation").describe_stacks(StackName="Trainings")
+    function = resource_of("Trainings", "AWS::Lambda::Function", "InService")
+
+    def asked() -> dict[str, str]:
+        event = {"after_deployments_of": stack["Stacks"][0]["StackId"]}
+        return dict(json.loads(client.invoke(FunctionName=function, Payload=json.dumps(event))["Payload"].read()))
+
+    assert asked() == {"model_data": archive_in_service(trainings)}
+    with ThreadPoolExecutor(1) as threads:
+        deployment = threads.submit(deploy_trainings, local_aws, trainings.model, instance_type="ml.c5.xlarge")
+        said = eventually(lambda: answer if "errorType" in (answer := asked()) else None)
+        assert (said["errorType"], said["errorMessage"]) == (
+            "DeploymentRunningError",
+            "the stack is UPDATE_IN_PROGRESS",
+        )
+        deployment.result()
+
+    assert asked() == {"model_data": archive_in_service(trainings)}
 
 
 def test_promotions_take_turns(trainings: TrainingStack, tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -15,6 +17,8 @@ from sm_client import ApiError, Training
 from sm_local import process
 from tests.local_aws import LocalAws
 from tests.permissions import resource_of, role_of_function, without
+from tests.sagemaker_account import eventually
+from tests.schedules import each_minute
 from tests.trainings.data import real_rows
 from tests.trainings.stack import TrainingStack
 
@@ -33,6 +37,21 @@ def train(trainings: TrainingStack, dataset: str, **request: Any) -> Training:
 def reviews(trainings: TrainingStack) -> str:
     trainings.put("datasets/real/rows.jsonl", real_rows(1_200))
     return "datasets/real/"
+
+
+def in_cloudwatch(metric: str, training_job: str) -> float:
+    """Return what a training job has printed of a metric, as CloudWatch has it."""
+    now = datetime.now(UTC)
+    (point,) = boto3.client("cloudwatch").get_metric_statistics(
+        Namespace="/aws/sagemaker/TrainingJobs",
+        MetricName=metric,
+        Dimensions=[{"Name": "TrainingJobName", "Value": training_job}],
+        StartTime=now - timedelta(hours=1),
+        EndTime=now + timedelta(hours=1),
+        Period=7200,
+        Statistics=["Maximum"],
+    )["Datapoints"]
+    return float(point["Maximum"])
 
 
 def test_a_data_set_becomes_another_model_that_answers(trainings: TrainingStack, reviews: str) -> None:
@@ -58,6 +77,11 @@ def test_a_data_set_becomes_another_model_that_answers(trainings: TrainingStack,
     assert facts["dataset_hash"] == training.dataset["dataset_hash"]
     assert facts["hyperparameter:max_features"] == "4000"
     assert float(facts["macro_f1"]) == pytest.approx(training.metrics["macro_f1"])
+
+    assert re.fullmatch("[0-9a-f]{64}", facts["code_hash"])
+    (trial,) = training.trials or ()
+    for name, value in trial["metrics"].items():
+        assert value == pytest.approx(in_cloudwatch(name, trial["name"]))
 
     s3, bucket = boto3.client("s3"), trainings.outputs["ArtifactBucketName"]
     names = ("evaluation.json", "model-card.json", "confusion-matrix.svg", "metrics.json")
@@ -205,6 +229,23 @@ def test_an_upload_starts_a_training(trainings: TrainingStack) -> None:
     assert ended["error"] == "DatasetError"
     looked_at = trainings.client.training(ended["name"])
     assert (looked_at.status, looked_at.state) == ("failed", "CombineParts")
+
+
+def test_a_schedule_starts_a_training(trainings: TrainingStack) -> None:
+    trainings.put("datasets/scheduled/few.jsonl", [{"text": "only one", "label": "good"}])
+
+    arn, states = trainings.outputs["TrainingStateMachineArn"], boto3.client("stepfunctions")
+    started = {each["executionArn"] for each in states.list_executions(stateMachineArn=arn)["executions"]}
+    with each_minute("Trainings"):
+        new = eventually(
+            lambda: (
+                {each["executionArn"] for each in states.list_executions(stateMachineArn=arn)["executions"]} - started
+            )
+        )
+    ended = trainings.wait(new.pop())
+
+    assert json.loads(ended["input"]) == {"dataset": "datasets/scheduled/"}
+    assert ended["error"] == "DatasetError"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import boto3
@@ -74,6 +75,70 @@ def test_a_promotion_that_finds_the_endpoint_moving_gives_way_and_plans_anew(sys
         ended(execution)  # by this other state machine, whose executions the function may not list
         states = states_of(execution)
 
-    assert states[:5] == ["Given", "UpdateEndpoint", "IsEndpointBusy", "GiveWay", "PlanPromotion"]
+    expected = ["Given", "UpdateEndpoint", "IsEndpointBusy", "FindMove", "IsOwnMove", "GiveWay", "PlanPromotion"]
+    assert states[: len(expected)] == expected
     assert client.list_models(NameContains=plan["name"])["Models"] == []
     client.get_waiter("endpoint_in_service").wait(EndpointName=name, WaiterConfig={"Delay": 1})
+
+
+@contextmanager
+def promotion_of_what_serves(system: System) -> Iterator[dict[str, Any]]:
+    """Yield the variables of a promotion of the archive in service; afterwards the endpoint is as it was."""
+    client, name = boto3.client("sagemaker"), system.stack.outputs["EndpointName"]
+    config = client.describe_endpoint(EndpointName=name)["EndpointConfigName"]
+    variables = system.promotion()
+    plan = variables["plan"]
+    plan["create_model"]["PrimaryContainer"]["ModelDataUrl"] = system.call("TrainingPromotionInService", {})[
+        "model_data"
+    ]
+    plan["remember"]["Value"] = json.dumps({"current": None, "previous": None})
+    try:
+        yield variables
+    finally:
+        client.update_endpoint(EndpointName=name, EndpointConfigName=config)
+        client.get_waiter("endpoint_in_service").wait(EndpointName=name, WaiterConfig={"Delay": 1})
+        client.delete_endpoint_config(EndpointConfigName=plan["name"])
+        client.delete_model(ModelName=plan["name"])
+
+
+HASTY: dict[str, dict[str, object]] = {"CreateEndpointConfig": {"Retry": []}, "WaitForEndpoint": {"Seconds": 1}}
+PROMOTED = ["RememberModel", "AwaitDeployments", "IsStillInService", "DeleteOldModels", "Promoted"]
+
+
+def test_a_promotion_goes_on_with_what_was_made_though_the_answers_got_lost(system: System) -> None:
+    client = boto3.client("sagemaker")
+    with promotion_of_what_serves(system) as variables:
+        client.create_model(**variables["plan"]["create_model"])
+        client.create_endpoint_config(**variables["plan"]["create_endpoint_config"])
+
+        with system.going_on("Promotion", "CreateModel", variables, others=HASTY, Retry=[]) as execution:
+            found = ended(execution)
+            states = states_of(execution)
+
+    assert found["status"] == "SUCCEEDED", found["cause"]
+    assert states[1:5] == ["CreateModel", "IsModelMade", "CreateEndpointConfig", "IsEndpointConfigMade"]
+    assert states[-5:] == PROMOTED
+
+
+def test_a_promotion_does_not_give_way_to_itself_when_the_answer_got_lost(system: System) -> None:
+    client = boto3.client("sagemaker")
+    with promotion_of_what_serves(system) as variables:
+        client.create_model(**variables["plan"]["create_model"])
+        client.create_endpoint_config(**variables["plan"]["create_endpoint_config"])
+
+        client.update_endpoint(**variables["plan"]["update_endpoint"])
+        with system.going_on("Promotion", "UpdateEndpoint", variables, others=HASTY, Retry=[]) as execution:
+            found = ended(execution)
+            states = states_of(execution)
+
+    assert found["status"] == "SUCCEEDED", found["cause"]
+    assert states[1:6] == ["UpdateEndpoint", "IsEndpointBusy", "FindMove", "IsOwnMove", "WaitForEndpoint"]
+    assert states[-5:] == PROMOTED
+
+
+def test_a_promotion_moves_the_endpoint_again_when_a_deployment_has_put_an_older_model_back(system: System) -> None:
+    with system.going_on("Promotion", "AwaitDeployments", system.promotion()) as execution:
+        ended(execution)  # as this other state machine is none whose executions the function may list
+        states = states_of(execution)
+
+    assert states[1:5] == ["AwaitDeployments", "IsStillInService", "GiveWay", "PlanPromotion"]

@@ -116,6 +116,11 @@ def _ended_job(kind: str, name: str) -> dict[str, Any] | None:
             {},
             ["sagemaker:DescribeEndpoint", "sagemaker:DescribeEndpointConfig", "sagemaker:DescribeModel"],
         ),
+        (
+            "TrainingPromotionInService",
+            {"after_deployments_of": "TextClassification-dev"},
+            ["cloudformation:DescribeStacks"],
+        ),
         ("TrainingPromotionCleanUp", {}, ["sagemaker:ListEndpointConfigs", "sagemaker:ListModels"]),
         (
             "TrainingPromotionPlan",

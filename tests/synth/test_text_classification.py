@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections import Counter
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_events as events
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
@@ -19,6 +21,7 @@ from aws_cdk.assertions import Template
 from sm_constructs import (
     DEV,
     PROD,
+    BatchTransform,
     Framework,
     InvalidPropsError,
     LambdaPlatform,
@@ -28,6 +31,9 @@ from sm_constructs import (
     StageConfig,
     TextClassification,
     TextClassificationStack,
+    TrainingOptions,
+    TrainingWorkflow,
+    TransformOptions,
 )
 from sm_constructs.monitoring import ApiThresholds, EndpointThresholds
 from tests.synth.templates import all_of, only, resources_of, statements, text_of
@@ -483,3 +489,59 @@ def vpc_of(stack: cdk.Stack) -> ec2.IVpc:
         private_subnet_ids=["subnet-1", "subnet-2"],
         private_subnet_route_table_ids=["table-1", "table-2"],
     )
+
+
+def test_training_and_transforms_of_the_whole_system_are_told_what_they_would_be_told_alone(
+    app: cdk.App, model_data: ModelData
+) -> None:
+    stack = TextClassificationStack(
+        app,
+        "Stack",
+        model_data=model_data,
+        training_options={
+            "max_spot_wait": cdk.Duration.hours(8),
+            "schedule": events.Schedule.rate(cdk.Duration.days(7)),
+            "schedule_input": {"dataset": "datasets/reviews/"},
+        },
+        transform_options={"instance_count": 3, "start_on_upload": True},
+    )
+
+    definitions = [
+        json.dumps(machine["DefinitionString"]) for machine in properties(stack, "AWS::StepFunctions::StateMachine")
+    ]
+    assert any('\\"EnableManagedSpotTraining\\":true' in each for each in definitions)
+    assert any('\\"InstanceCount\\":3' in each for each in definitions)
+    rules = [rule for rule in properties(stack, "AWS::Events::Rule") if "StateMachine" in json.dumps(rule["Targets"])]
+    assert {rule.get("ScheduleExpression") for rule in rules} == {"rate(7 days)", None}
+
+
+@pytest.mark.parametrize(
+    ("options", "construct", "own"),
+    [
+        (TrainingOptions, TrainingWorkflow, {"artifacts", "promoted_model", "endpoint", "script"}),
+        (TransformOptions, BatchTransform, {"artifacts", "endpoint", "model_roles"}),
+    ],
+)
+def test_options_are_all_arguments_that_the_system_does_not_give_itself(
+    options: type, construct: type, own: set[str]
+) -> None:
+    common = {"log_retention", "removal_policy", "vpc", "encryption_key", "lambda_platform"}
+    arguments = set(inspect.signature(vars(construct)["__init__"]).parameters) - {"self", "scope", "construct_id"}
+
+    assert set(options.__annotations__) == arguments - own - common
+
+
+def test_options_of_what_there_is_not_are_refused(app: cdk.App) -> None:
+    stack = cdk.Stack(app, "Stack")
+    many = ModelData.multi_model(s3.Bucket.from_bucket_name(stack, "Models", "models"), "many/")
+    with pytest.raises(InvalidPropsError) as refusal:
+        TextClassification(
+            stack,
+            "System",
+            model_data=many,
+            training_options={"approval": True},
+            transform_options={"instance_count": 3},
+        )
+
+    assert "training_options: nothing is trained" in str(refusal.value)
+    assert "transform_options: SageMaker labels no files by many models" in str(refusal.value)

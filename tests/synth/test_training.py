@@ -406,6 +406,30 @@ def test_a_time_that_step_functions_does_not_know_is_refused_for_promotions(stac
         )
 
 
+def test_a_model_is_promoted_at_one_endpoint_alone(stack: cdk.Stack) -> None:
+    artifacts = ArtifactStore(stack, "Artifacts")
+    promoted = PromotedModel(stack, "Promoted", initial=ModelData.from_directory(MODEL), artifacts=artifacts)
+    model = Model(stack, "Model", data=promoted.data, framework=Framework.scikit_learn())
+    first, second = [Endpoint(stack, name, model=model, variant=Serverless()) for name in ("First", "Second")]
+    ModelPromotion(stack, "Promotion", promoted_model=promoted, endpoint=first)
+
+    with pytest.raises(
+        InvalidPropsError, match=r"promoted_model 'Stack/Promoted' is promoted already, at 'Stack/First'"
+    ):
+        ModelPromotion(stack, "Another", promoted_model=promoted, endpoint=second)
+
+
+def test_what_a_schedule_would_be_refused_for_is_said_before(stack: cdk.Stack) -> None:
+    schedule = events.Schedule.rate(cdk.Duration.days(1))
+    wrong = {"dataset": "reviews/", "hyperparameters": {"ngrams": 3}, "trails": {}}
+    with pytest.raises(InvalidPropsError) as refusal:
+        trained(stack, schedule=schedule, schedule_input=wrong)
+
+    assert "schedule_input.trails is not known: it has approval, dataset," in str(refusal.value)
+    assert "schedule_input.dataset is 'reviews/': must be a *.jsonl" in str(refusal.value)
+    assert "schedule_input.hyperparameters.ngrams is not known: the training script knows" in str(refusal.value)
+
+
 def test_all_that_is_wrong_is_said_at_once(stack: cdk.Stack) -> None:
     with pytest.raises(InvalidPropsError) as refusal:
         trained(

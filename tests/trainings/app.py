@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_events as events
 
 from sm_constructs import (
     ArtifactStore,
@@ -63,6 +64,8 @@ def build(app: cdk.App) -> None:
         promoted_model=promoted_model,
         endpoint=endpoint,
         start_on_upload=True,
+        schedule=events.Schedule.cron(minute="0", hour="0", day="1", month="1"),
+        schedule_input={"dataset": "datasets/scheduled/"},
         poll_interval=cdk.Duration.seconds(1),
         removal_policy=destroy,
         lambda_platform=platform,

@@ -90,7 +90,7 @@ class System:
         request = {"model_data": f"s3://{self.bucket}/models/none/model.tar.gz"}
         asked = {"execution": uuid4().hex[:12], "state_machine": self.machine("Promotion"), "request": request}
         plan = self.call("TrainingPromotionPlan", asked)
-        return {"plan": plan, "failure": {"Error": "None", "Cause": "none"}}
+        return {"plan": plan, "looks": 0, "failure": {"Error": "None", "Cause": "none"}}
 
     def variables(self, machine: str) -> dict[str, Any]:
         return self.training() if machine == "Training" else self.promotion()
@@ -105,10 +105,19 @@ class System:
             yield execution
 
     @contextmanager
-    def going_on(self, machine: str, state: str, variables: Mapping[str, Any], **fields: object) -> Iterator[str]:
-        """Run a state and all that follow it, with other fields of that one; yields the execution's ARN."""
+    def going_on(
+        self,
+        machine: str,
+        state: str,
+        variables: Mapping[str, Any],
+        *,
+        others: Mapping[str, Mapping[str, object]] | None = None,
+        **fields: object,
+    ) -> Iterator[str]:
+        """Run a state and all that follow it, with other fields than deployed; yields the execution's ARN."""
         states = self._states(machine)
-        states[state] |= fields
+        for name, changed in {state: fields, **(others or {})}.items():
+            states[name] |= changed
         with self._executing(machine, states, state, variables) as execution:
             yield execution
 
@@ -147,7 +156,7 @@ def ended(execution: str) -> dict[str, Any]:
         found = dict(boto3.client("stepfunctions").describe_execution(executionArn=execution))
         return None if found["status"] == "RUNNING" else found
 
-    return eventually(look, seconds=60)
+    return eventually(look)
 
 
 def states_of(execution: str) -> list[str]:

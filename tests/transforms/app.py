@@ -6,6 +6,7 @@ Context: ``model``, the directory of a packaged model; perhaps ``max_attempts`` 
 from __future__ import annotations
 
 import aws_cdk as cdk
+from aws_cdk import aws_events as events
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 
@@ -42,6 +43,7 @@ def build(app: cdk.App) -> None:
         instance_count=2,
         max_concurrent_transforms=2,
         max_attempts=int(app.node.try_get_context("max_attempts") or 4),
+        schedule=events.Schedule.cron(minute="0", hour="0", day="1", month="1"),
         start_on_upload=bool(app.node.try_get_context("start_on_upload")),
         removal_policy=destroy,
         lambda_platform=platform,

@@ -1,10 +1,16 @@
-"""Answers to CloudFormation, which waits for them while it makes a custom resource."""
+"""CloudFormation: answers that it waits for while it makes a custom resource, and what it does with a stack."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from urllib.request import Request, urlopen
+
+from text_classification.gateways.calls import TimeBudget, call_service
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
 
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html
 _REASON_CHARACTERS = 800  # of four bytes at most, in a response of 4,096
@@ -44,3 +50,15 @@ def answer(
     )
     with urlopen(request, timeout=_TIMEOUT_SECONDS):  # noqa: S310
         pass
+
+
+def stack_status(client: CloudFormationClient, stack_id: str, budget: TimeBudget) -> str:
+    """Return a stack's status, such as ``UPDATE_IN_PROGRESS``. Raises GatewayError.
+
+    Args:
+        client: Made with ``budget.client_config()``.
+        stack_id: The stack's ARN.
+        budget: How long the call may take, repetitions included.
+    """
+    (stack,) = call_service(lambda: client.describe_stacks(StackName=stack_id), budget)["Stacks"]
+    return stack["StackStatus"]

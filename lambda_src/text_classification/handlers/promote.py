@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from text_classification.gateways.calls import TimeBudget
+from text_classification.gateways.cloudformation import stack_status
 from text_classification.gateways.hosting import Parameter, SageMakerHosting
 from text_classification.handlers.execution_gateways import executions
 from text_classification.handlers.hosting_cleanup import remove_unused
@@ -19,6 +20,7 @@ from text_classification.logic.execution_names import short_name
 from text_classification.logic.promotion import (
     Memory,
     archive_of,
+    check_deployed,
     check_replaced,
     check_turn,
     config_request,
@@ -128,7 +130,17 @@ def clean_up(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, lis
 
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler
-def in_service(_event: Mapping[str, Any], _context: LambdaContext) -> dict[str, str]:
-    """Return the ``model_data`` of the model in service, the ``s3://`` URL of its archive."""
+def in_service(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, str]:
+    """Return the ``model_data`` of the model in service, the ``s3://`` URL of its archive.
+
+    Args:
+        event: ``{"after_deployments_of": a stack's ARN}``, or nothing.
+
+    Raises:
+        DeploymentRunningError: That stack is being deployed: ask again.
+    """
+    if stack_id := event.get("after_deployments_of"):
+        client = boto3.client("cloudformation", config=_BUDGET.client_config())
+        check_deployed(stack_status(client, stack_id, _BUDGET))
     model = _hosting.model(model_in_service(_hosting.config(_hosting.endpoint()["EndpointConfigName"])))
     return {"model_data": archive_of(model)}

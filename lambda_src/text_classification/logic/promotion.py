@@ -37,6 +37,10 @@ class EndpointBusyError(Exception):
     """The endpoint moves to another model, or is about to: it is waited for."""
 
 
+class DeploymentRunningError(Exception):
+    """The stack is being deployed, by what was remembered when that began: it is waited for."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Version:
     """A model that is, or was, in service.
@@ -142,6 +146,25 @@ def check_turn(execution: str, running: Mapping[str, datetime], status: str) -> 
     first = min(running, key=lambda name: (running[name], name), default=execution)
     if first != execution:
         raise EndpointBusyError(f"the promotion {first} began earlier and has not ended")
+
+
+def check_deployed(status: str) -> None:
+    """Check that no deployment of the stack runs, which may yet put an older model into service.
+
+    Args:
+        status: The stack's.
+
+    Raises:
+        DeploymentRunningError: One does.
+
+    >>> check_deployed("UPDATE_ROLLBACK_COMPLETE")
+    >>> check_deployed("UPDATE_ROLLBACK_IN_PROGRESS")
+    Traceback (most recent call last):
+        ...
+    text_classification.logic.promotion.DeploymentRunningError: the stack is UPDATE_ROLLBACK_IN_PROGRESS
+    """
+    if status.endswith("_IN_PROGRESS"):
+        raise DeploymentRunningError(f"the stack is {status}")
 
 
 def check_replaced(request: Mapping[str, Any], in_service: str) -> None:
