@@ -122,6 +122,14 @@ def test_promotions_take_turns(trainings: TrainingStack, tmp_path: Path) -> None
     assert [value["previous"]["model_data"], value["current"]["model_data"]] == order[-2:]
     assert len(made_by_promotions(trainings)) == 1
 
+    # The stack's own model comes back, whatever was promoted since.
+    initial = trainings.run("Promotion", {"initial": True})
+    assert initial["status"] == "SUCCEEDED", initial["cause"]
+    assert archive_in_service(trainings) not in urls.values()
+    assert trainings.version() == trainings.own_version
+    value = json.loads(boto3.client("ssm").get_parameter(Name=trainings.outputs["ParameterName"])["Parameter"]["Value"])
+    assert (value["current"], value["previous"]["model_data"]) == (None, order[-1])
+
 
 def test_a_model_that_cannot_be_loaded_does_not_get_into_service(trainings: TrainingStack, tmp_path: Path) -> None:
     before, made = trainings.version(), made_by_promotions(trainings)

@@ -8,7 +8,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -216,22 +216,16 @@ def consumers(stack: JobsStack) -> list[psutil.Process]:
 
 
 @contextmanager
-def killing_consumers(stack: JobsStack, *, pauses: Sequence[float]) -> Iterator[list[int]]:
-    """Kill a consumer while it has messages, after each of the pauses; yields the ids of those killed."""
-    killed: list[int] = []
-    running_status: Callable[[], bool] = lambda: _in_flight(stack) > 0  # noqa: E731
+def killing_consumers(stack: JobsStack, *, pauses: Sequence[float]) -> Iterator[list[set[str]]]:
+    """Kill all consumers while they have jobs, after each of the pauses; yields the jobs that they had, for each."""
+    killed: list[set[str]] = []
 
     def kill() -> None:
         for pause in pauses:
             time.sleep(pause)
             deadline = time.monotonic() + 60
-            while time.monotonic() < deadline:
-                processes = consumers(stack)
-                if processes and running_status():
-                    processes[0].kill()
-                    killed.append(processes[0].pid)
-                    break
-                time.sleep(0.02)
+            while time.monotonic() < deadline and not _killed_with_jobs(stack, killed):
+                time.sleep(0.1)
 
     thread = threading.Thread(target=kill)
     thread.start()
@@ -241,11 +235,31 @@ def killing_consumers(stack: JobsStack, *, pauses: Sequence[float]) -> Iterator[
         thread.join()
 
 
-def _in_flight(stack: JobsStack) -> int:
-    answer = boto3.client("sqs").get_queue_attributes(
-        QueueUrl=stack.outputs["QueueUrl"], AttributeNames=["ApproximateNumberOfMessagesNotVisible"]
+def _killed_with_jobs(stack: JobsStack, killed: list[set[str]]) -> bool:
+    """Kill the consumers if they have jobs, which is looked for while they stand still; note the jobs."""
+    processes = consumers(stack)
+    for process in processes:
+        process.suspend()
+    jobs = _running(stack) - set().union(*killed)
+    for process in processes:
+        process.kill() if jobs else process.resume()
+    if jobs:
+        killed.append(jobs)
+    return bool(jobs)
+
+
+def _running(stack: JobsStack) -> set[str]:
+    """Return the jobs that a consumer has."""
+    pages = (
+        boto3.client("dynamodb")
+        .get_paginator("scan")
+        .paginate(
+            TableName=stack.outputs["JobTableName"],
+            FilterExpression="job_status = :running AND claim <> :asynchronous",
+            ExpressionAttributeValues={":running": {"S": "running"}, ":asynchronous": {"S": "asynchronous"}},
+        )
     )
-    return int(answer["Attributes"]["ApproximateNumberOfMessagesNotVisible"])
+    return {item["job_id"]["S"] for page in pages for item in page["Items"]}
 
 
 def mapping(stack: JobsStack, **changes: Any) -> Any:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+MAX_LINE_BYTES = 16 * 1024**2
+"""What has no line break for that long is no JSON lines: no more of it is read."""
 _MORE_BYTES = 65_536
 
 
@@ -63,6 +65,8 @@ def lines(part: Part, read: Callable[[int, int], bytes]) -> list[bytes]:
 def all_lines(part: Part, read: Callable[[int, int], bytes]) -> list[bytes]:
     r"""Return the lines of a part without their ends, empty ones, too, so that they can be counted.
 
+    Of one that is longer than :data:`MAX_LINE_BYTES` the beginning.
+
     >>> content = b"one\n\nthree"
     >>> [all_lines(part, lambda start, end: content[start:end]) for part in parts([("d", 10)], "", 4)]
     [[b'one'], [b'', b'three'], []]
@@ -72,7 +76,8 @@ def all_lines(part: Part, read: Callable[[int, int], bytes]) -> list[bytes]:
     if part["start"]:
         content = content.partition(b"\n")[2]
     position = part["end"]
-    while content and not content.endswith(b"\n") and position < part["size"]:
+    last = min(part["size"], part["end"] + MAX_LINE_BYTES)
+    while content and not content.endswith(b"\n") and position < last:
         more = read(position, position + _MORE_BYTES)
         position += len(more)
         end, newline, _ = more.partition(b"\n")
@@ -125,6 +130,8 @@ def row(line: bytes) -> Row | str:
     >>> row(b"[1]"), row(b"\xff"), row(b'{"label": "x"}')
     ('not an object with a text', 'not UTF-8: byte 0', 'not an object with a text')
     """
+    if len(line) > MAX_LINE_BYTES:
+        return f"longer than {MAX_LINE_BYTES:,} bytes: end each JSON object with a line break, and have none within it"
     try:
         fields = json.loads(line.decode())
     except UnicodeDecodeError as error:

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from text_classification.gateways import datasets as gateway
 from text_classification.gateways.datasets import S3Datasets
+from text_classification.logic import dataset_parts
+from text_classification.logic.dataset_check import check_part
 from text_classification.logic.dataset_combination import DatasetError
-from text_classification.logic.dataset_pieces import dataset_objects, dataset_parts
+from text_classification.logic.dataset_pieces import dataset_objects
+from text_classification.logic.dataset_pieces import dataset_parts as parts_of
 from text_classification.logic.requests import InvalidRequestError
 
 from tests.unit.lambda_src.training_world import World, json_lines, texts, world_in_memory
@@ -134,6 +137,28 @@ def test_what_is_wrong_with_a_row_is_said(world: World, row: dict[str, object], 
     assert f"1 row broken: datasets/d/a.jsonl row 1 ({problem}" in refusal(world)
 
 
+def test_an_object_without_line_breaks_is_refused_and_not_read_to_its_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dataset_parts, "MAX_LINE_BYTES", 1_000)
+    monkeypatch.setattr(dataset_parts, "_MORE_BYTES", 100)
+    world.part_bytes, read, positions = 500, S3Datasets.read, []
+
+    def noted(datasets: S3Datasets, key: str, start: int, end: int) -> bytes:
+        positions.append(end)
+        return read(datasets, key, start, end)
+
+    monkeypatch.setattr(S3Datasets, "read", noted)
+    content = json.dumps([{"text": "good", "label": "x"}] * 500)
+    world.datasets.write("datasets/d/array.jsonl", content.encode())
+    plan = world.plan()
+    (first, *_) = json.loads(world.datasets.content(plan["parts"]) or b"")
+    check_part(first, plan["work"], world.datasets)
+
+    assert max(positions) == 1_500
+    assert "1 row broken: datasets/d/array.jsonl row 1 (longer than 1,000 bytes: " in refusal(world)
+
+
 def test_of_many_broken_rows_twenty_are_told_and_a_thousand_written_down(world: World) -> None:
     world.put("datasets/d/a.jsonl", GOOD + "{\n" * 1_500)
     message = refusal(world)
@@ -179,7 +204,7 @@ def test_duplicates_in_later_parts_are_named_by_their_row_in_the_object(world: W
 
 def test_a_part_keeps_to_what_a_state_machine_hands_on() -> None:
     objects = [(f"datasets/feedback/{'很' * 300}{index}.jsonl", 10) for index in range(500)]
-    listed = list(dataset_parts(dataset_objects("datasets/d/", [], objects, 1_000_000).pieces, 1_000_000))
+    listed = list(parts_of(dataset_objects("datasets/d/", [], objects, 1_000_000).pieces, 1_000_000))
 
     assert sum(len(part["pieces"]) for part in listed) == 500
     assert len(listed) > 1
