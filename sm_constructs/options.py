@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypedDict
 
 from aws_cdk import Duration, Size
@@ -51,3 +51,13 @@ class TransformOptions(TypedDict, total=False):
     job_timeout: Duration
     start_on_upload: bool
     schedule: events.Schedule
+
+
+def unknown_options(argument: str, given: Mapping[str, Any] | None, known: type) -> Iterator[str]:
+    """Yield which options there are not, or are what the whole system gives all of its parts.
+
+    >>> list(unknown_options("transform_options", {"vpc": None, "max_attempts": 2}, TransformOptions))[0][:60]
+    'transform_options.vpc is not known: it has instance_count, i'
+    """
+    for name in sorted((given or {}).keys() - known.__annotations__.keys()):
+        yield f"{argument}.{name} is not known: it has {', '.join(sorted(known.__annotations__))}"

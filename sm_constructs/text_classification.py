@@ -23,7 +23,7 @@ from sm_constructs.lambda_platform import LambdaPlatform
 from sm_constructs.model import Framework, Model, ModelData
 from sm_constructs.model.container import Container
 from sm_constructs.monitoring import Monitoring
-from sm_constructs.options import TrainingOptions, TransformOptions
+from sm_constructs.options import TrainingOptions, TransformOptions, unknown_options
 from sm_constructs.preprocessing import TextPreprocessor
 from sm_constructs.queue import ClassificationQueue
 from sm_constructs.stages import DEV, StageConfig
@@ -117,6 +117,8 @@ class TextClassification(Construct):
         problems = Problems()
         problems.extend(f"stage: {problem}" for problem in stage.problems())
         problems.extend(f"lambda_platform: {problem}" for problem in platform.problems())
+        problems.extend(unknown_options("training_options", training_options, TrainingOptions))
+        problems.extend(unknown_options("transform_options", transform_options, TransformOptions))
         problems.unless(
             bool(training_script) or not training_options,
             "training_options: nothing is trained: pass a training_script, and an archive that it can replace",

@@ -40,13 +40,11 @@ from sm_constructs.training.promoted_model import PromotedModel, allow_removal
 
 _TIMEOUT = Duration.minutes(1)
 _LONGEST_TIMEOUT_SECONDS = 365 * 86_400 // 2  # twice that is the longest that Step Functions lets an execution take
-# An endpoint takes one change at a time, and is waited for: two and a half minutes each on average, so 16 hours.
-_ANOTHER_TURN = retry(["EndpointBusyError"], attempts=400, interval=15, longest=300)
+_AVERAGE_WAIT_SECONDS = 150  # with full jitter, of five minutes at the most
 _BUSY = "in-progress"
 """What SageMaker says of an endpoint that moves, in an error that has the name of others."""
 _MADE = "already existing"
 """What it says of a model or a configuration that there is: of this promotion, whose name no other has."""
-_DEPLOYED = retry(["DeploymentRunningError"], attempts=400, interval=15, longest=300)
 # Step Functions ends an execution of 25,000 events, without a word: nine for each look, and some for what is repeated.
 # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 _FEW_LOOKS, _MANY_LOOKS = 200, 1_800
@@ -89,8 +87,9 @@ class ModelPromotion(Construct):
         endpoint: The endpoint.
         poll_interval: How often the endpoint is looked at while it moves, 1 second or more; after 200 looks less often,
             for Step Functions limits them: every 36 seconds with a ``timeout`` of 18 hours. When omitted: 15 seconds.
-        timeout: How long all may take; then it fails, and says so. When omitted: 18 hours, more than two deployments:
-            one that is waited for, and its own.
+        timeout: How long it may take until the endpoint has moved; then it fails, and says so. As long it waits for its
+            turn, and in the end for a deployment of the stack, but 16 hours at the most. When omitted: 18 hours, more
+            than two deployments: one that is waited for, and its own.
         topic: Hears of promotions and rollbacks that have failed, with the attribute ``event``, ``promotion_failed``.
             When omitted: one is made.
         log_retention: How long logs are kept. When omitted: one month.
@@ -158,13 +157,13 @@ class ModelPromotion(Construct):
         allow_removal(clean_up, promoted_model.name_prefix)
         self.functions: dict[str, lambda_.Function] = {"Plan": plan, "CleanUp": clean_up}
         self.in_service_function: lambda_.Function = self._function("InService", "promote.in_service")
-        allow(self.in_service_function, ["cloudformation:DescribeStacks"], [Stack.of(endpoint).stack_id])
+        allow(self.in_service_function, ["cloudformation:DescribeStacks"], [_root(endpoint).stack_id])
 
         self.state_machine: stepfunctions.StateMachine = state_machine(
             self,
             "StateMachine",
             {
-                "StartAt": "PlanPromotion",
+                "StartAt": "Begin",
                 # Whoever is stopped by this tells nobody: it is for what gets stuck beside the looks at the endpoint.
                 "TimeoutSeconds": 2 * timeout.to_seconds(),
                 "States": self._states(plan, clean_up, poll_interval, timeout),
@@ -177,10 +176,10 @@ class ModelPromotion(Construct):
                 encryption_key=encryption_key,
             ),
         )
-        # A policy of its own, because the state machine needs the function.
+        # A policy of its own, because the state machine needs the functions.
         turn = iam.PolicyStatement(actions=["states:ListExecutions"], resources=[self.state_machine.state_machine_arn])
-        assert plan.role is not None  # noqa: S101 - a function of our own has one
-        iam.Policy(self, "TurnPolicy", statements=[turn], roles=[plan.role])
+        roles = [function.role for function in (plan, self.in_service_function) if function.role]
+        iam.Policy(self, "TurnPolicy", statements=[turn], roles=roles)
         self._allow_state_machine(encryption_key)
 
     def grant_start_execution(self, grantee: iam.IGrantable) -> iam.Grant:
@@ -222,17 +221,22 @@ class ModelPromotion(Construct):
             return {**state, "Catch": catch(name, "RemoveHalfMade"), "Next": then}
 
         def failed_with(words: str, then: str) -> State:
-            return {
-                "Type": "Choice",
-                "Choices": [{"Condition": jsonata(f"$contains($failure.Cause, '{words}')"), "Next": then}],
-                "Default": "RemoveHalfMade",
-            }
+            return _choice(f"$contains($failure.Cause, '{words}')", then, "RemoveHalfMade")
 
         name = jsonata("$plan.name")
+        itself = {
+            "execution": jsonata("$states.context.Execution.Name"),
+            "state_machine": jsonata("$states.context.StateMachine.Id"),
+        }
+        waits = min(400, math.ceil(timeout.to_seconds() / _AVERAGE_WAIT_SECONDS))
         often = poll_interval.to_seconds()
         seldom = max(math.ceil(timeout.to_seconds() / _MANY_LOOKS), 15)
         pause = often if often >= seldom else jsonata(f"$looks < {_FEW_LOOKS} ? {often} : {seldom}")
         moved = "$states.input.EndpointStatus = 'InService' and $states.input.EndpointConfigName = $plan.name"
+        moved_elsewhere = (
+            "$states.input.EndpointStatus = 'InService' "
+            "and $not($states.input.EndpointConfigName in [$plan.name, $plan.replaces])"
+        )
         over = "$states.input.EndpointStatus in ['InService', 'Failed', 'OutOfService', 'UpdateRollbackFailed']"
         not_moved = (
             "{'Error': 'EndpointNotMoved', 'Cause': 'the endpoint is ' & $states.input.EndpointStatus & "
@@ -246,20 +250,25 @@ class ModelPromotion(Construct):
             "the next deployment takes the model out'}"
         )
         return {
+            "Begin": {
+                "Type": "Pass",
+                "Assign": {"request": jsonata("$states.context.Execution.Input"), "forget": False},
+                "Next": "PlanPromotion",
+            },
             "PlanPromotion": {
                 **invoke(
                     plan,
-                    {
-                        "execution": jsonata("$states.context.Execution.Name"),
-                        "state_machine": jsonata("$states.context.StateMachine.Id"),
-                        "request": jsonata("$states.context.Execution.Input"),
-                    },
+                    {**itself, "request": jsonata("$request")},
                     Assign={"plan": jsonata("$states.result.Payload"), "looks": 0},
-                    Retry=[*_ANOTHER_TURN, *passing_lambda_errors()],
+                    Retry=[*_waiting("EndpointBusyError", waits), *passing_lambda_errors()],
                 ),
                 # Nothing is made yet.
                 "Catch": [
-                    {"ErrorEquals": ["States.ALL"], "Assign": {"failure": jsonata(_NOT_PLANNED)}, "Next": "TellFailure"}
+                    {
+                        "ErrorEquals": ["States.ALL"],
+                        "Assign": {"failure": jsonata(_NOT_PLANNED)},
+                        "Next": "IsRemembered",
+                    }
                 ],
                 "Next": "CreateModel",
             },
@@ -278,10 +287,9 @@ class ModelPromotion(Construct):
             "IsEndpointConfigMade": failed_with(_MADE, "UpdateEndpoint"),
             "UpdateEndpoint": {
                 **task("aws-sdk:sagemaker:updateEndpoint", jsonata("$plan.update_endpoint"), Retry=retry()),
-                "Catch": catch("UpdateEndpoint", "IsEndpointBusy"),
+                "Catch": catch("UpdateEndpoint", "FindMove"),
                 "Next": "WaitForEndpoint",
             },
-            "IsEndpointBusy": failed_with(_BUSY, "FindMove"),
             "FindMove": fallible(
                 "FindMove",
                 task(
@@ -296,15 +304,12 @@ class ModelPromotion(Construct):
                 ),
                 "IsOwnMove",
             ),
-            "IsOwnMove": {
-                "Type": "Choice",
-                "Choices": [{"Condition": jsonata("$states.input.moving_to = $plan.name"), "Next": "WaitForEndpoint"}],
-                "Default": "GiveWay",
-            },
+            "IsOwnMove": _choice("$states.input.moving_to = $plan.name", "WaitForEndpoint", "IsEndpointBusy"),
+            "IsEndpointBusy": failed_with(_BUSY, "GiveWay"),
             # Somebody else was faster, and may have put another model into service: plan anew, when that is over.
             "GiveWay": {
                 **invoke(clean_up, {"name": name}, Retry=retry()),
-                "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "TellFailure"}],
+                "Catch": catch("GiveWay", "IsRemembered"),
                 "Next": "PlanPromotion",
             },
             "WaitForEndpoint": {"Type": "Wait", "Seconds": pause, "Next": "DescribeEndpoint"},
@@ -328,6 +333,7 @@ class ModelPromotion(Construct):
                 "Type": "Choice",
                 "Choices": [
                     {"Condition": jsonata(moved), "Next": "RememberModel"},
+                    {"Condition": jsonata(moved_elsewhere), "Next": "GiveWay"},
                     {"Condition": jsonata(over), "Assign": {"failure": jsonata(not_moved)}, "Next": "RemoveHalfMade"},
                     {"Condition": jsonata(late), "Assign": {"failure": jsonata(too_late)}, "Next": "RemoveHalfMade"},
                 ],
@@ -349,23 +355,23 @@ class ModelPromotion(Construct):
             "AwaitDeployments": {
                 **invoke(
                     self.in_service_function,
-                    {"after_deployments_of": Stack.of(self._endpoint).stack_id},
-                    Retry=[*_DEPLOYED, *passing_lambda_errors()],
+                    {**itself, "after_deployments_of": _root(self._endpoint).stack_id},
+                    Retry=[*_waiting("DeploymentRunningError", waits), *passing_lambda_errors()],
                 ),
                 "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "DeleteOldModels"}],
                 "Next": "IsStillInService",
             },
             "IsStillInService": {
-                "Type": "Choice",
-                "Choices": [
-                    {
-                        "Condition": jsonata(
-                            "$states.input.model_data = $plan.create_model.PrimaryContainer.ModelDataUrl"
-                        ),
-                        "Next": "DeleteOldModels",
-                    }
-                ],
-                "Default": "GiveWay",
+                **_choice(
+                    "$states.input.model_data = $plan.create_model.PrimaryContainer.ModelDataUrl",
+                    "DeleteOldModels",
+                    "GiveWay",
+                ),
+                # By default: the same version, and what was remembered before, should that fail.
+                "Assign": {
+                    "request": jsonata("$plan.again"),
+                    "forget": jsonata("$forget = false ? $plan.forget : $forget"),
+                },
             },
             "DeleteOldModels": {
                 **invoke(clean_up, {"made_before": jsonata("$plan.planned_at")}, Retry=retry()),
@@ -375,6 +381,12 @@ class ModelPromotion(Construct):
             "Promoted": {"Type": "Pass", "Output": jsonata("$plan.version"), "End": True},
             "RemoveHalfMade": {
                 **invoke(clean_up, {"name": name}, Retry=retry()),
+                "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "IsRemembered"}],
+                "Next": "IsRemembered",
+            },
+            "IsRemembered": _choice("$forget != false", "ForgetModel", "TellFailure"),
+            "ForgetModel": {
+                **task("aws-sdk:ssm:putParameter", jsonata("$forget"), Retry=retry(attempts=8)),
                 "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "TellFailure"}],
                 "Next": "TellFailure",
             },
@@ -448,6 +460,23 @@ class _UpdateRequest:
 
     def produce(self) -> str:
         return Stack.of(self._endpoint).to_json_string(self._endpoint.update_request)
+
+
+def _choice(condition: str, then: str, default: str) -> State:
+    return {"Type": "Choice", "Choices": [{"Condition": jsonata(condition), "Next": then}], "Default": default}
+
+
+def _waiting(error: str, attempts: int) -> list[State]:
+    """Return the retrier for what is waited for: as long as the promotion may take, but sixteen hours at the most."""
+    return retry([error], attempts=attempts, interval=15, longest=300)
+
+
+def _root(endpoint: Endpoint) -> Stack:
+    """Return the stack that is deployed: a nested one is a part of it."""
+    stack = Stack.of(endpoint)
+    while stack.nested_stack_parent:
+        stack = stack.nested_stack_parent
+    return stack
 
 
 def promotion_problems(promoted_model: PromotedModel, endpoint: Endpoint) -> Iterator[str]:

@@ -459,6 +459,9 @@ def _input_problems(schedule_input: Mapping[str, Any] | None, script: TrainingSc
     if not re.fullmatch(schema["properties"]["dataset"]["pattern"], str(dataset)):
         yield f"schedule_input.dataset is {dataset!r}: must be a *.jsonl, a *.csv or a prefix/ under datasets/"
     hyperparameters = schedule_input.get("hyperparameters", {})
+    if not isinstance(hyperparameters, Mapping):
+        yield f"schedule_input.hyperparameters is {hyperparameters!r}: must be a mapping"
+        return
     for name in sorted(hyperparameters.keys() - script.hyperparameters.keys()):
         known = ", ".join(sorted(script.hyperparameters))
         yield f"schedule_input.hyperparameters.{name} is not known: the training script knows {known}"

@@ -93,6 +93,7 @@ class Endpoint:
 
     def create(self) -> Future[None]:
         """Begin to start; the future ends when the endpoint is ``InService`` or raises why it failed."""
+        self.pending = Pending(self.config, time.time())
         return self._deploy(self.config, ALL_AT_ONCE, Retained(), if_it_fails="Failed")
 
     def update(self, config: EndpointConfig, plan: Plan, retained: Retained) -> Future[None]:
@@ -101,7 +102,7 @@ class Endpoint:
         Raises:
             SageMakerError: Something else is under way.
         """
-        self._begin("Updating")
+        self._begin("Updating", Pending(config, time.time()))
         if_it_fails = "InService" if self.traffic.fleet else "Failed"
         return self._deploy(config, plan, retained, if_it_fails=if_it_fails)
 
@@ -136,10 +137,11 @@ class Endpoint:
         for fleet in (*self.traffic.clear(), *self._retiring):
             fleet.stop()
 
-    def _begin(self, status: str) -> None:
+    def _begin(self, status: str, pending: Pending | None = None) -> None:
         with self._lock:
             if self.status not in ("InService", "Failed"):
                 raise invalid(f'Cannot update in-progress endpoint "{self.arn}".')
+            self.pending = pending  # nobody sees the status without it
             self.status = status
 
     def _settle(self, status: str, failure: str | None) -> None:
@@ -149,7 +151,6 @@ class Endpoint:
 
     def _deploy(self, config: EndpointConfig, plan: Plan, retained: Retained, *, if_it_fails: str) -> Future[None]:
         """Put a new fleet beside the one in service, let it take over as planned, then stop the old one."""
-        self.pending = Pending(config, time.time())
         try:
             fleet = self._fleet(config, retained)
         except SageMakerError as error:

@@ -17,6 +17,7 @@ from tests.permissions import resource_of
 from tests.sagemaker_account import eventually
 from tests.tiny_model import train_tiny_model
 from tests.trainings.stack import TrainingStack, deploy_trainings
+from tests.trainings.states import states_of
 
 
 def made_by_promotions(trainings: TrainingStack) -> set[str]:
@@ -67,6 +68,41 @@ def test_a_model_is_promoted_kept_by_deployments_and_taken_back(
     assert len(made_by_promotions(trainings)) == 1  # the second model's were deleted: they are not in use
 
 
+@contextmanager
+def promotions_that_pause_when_they_are_remembered(trainings: TrainingStack) -> Iterator[None]:
+    client, arn = boto3.client("stepfunctions"), trainings.outputs["PromotionStateMachineArn"]
+    definition = client.describe_state_machine(stateMachineArn=arn)["definition"]
+    changed = json.loads(definition)
+    changed["States"]["Pause"] = {"Type": "Wait", "Seconds": 20, "Next": changed["States"]["RememberModel"]["Next"]}
+    changed["States"]["RememberModel"]["Next"] = "Pause"
+    client.update_state_machine(stateMachineArn=arn, definition=json.dumps(changed))
+    try:
+        yield
+    finally:
+        client.update_state_machine(stateMachineArn=arn, definition=definition)
+
+
+def test_a_rollback_that_a_deployment_has_undone_is_made_again(trainings: TrainingStack, tmp_path: Path) -> None:
+    sagemaker, endpoint = boto3.client("sagemaker"), trainings.outputs["EndpointName"]
+    train_tiny_model(tmp_path, hyperparameters=Hyperparameters(max_features=350))
+    assert trainings.run("Promotion", {"model_data": trainings.put_model(tmp_path)})["status"] == "SUCCEEDED"
+    promoted = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
+
+    with promotions_that_pause_when_they_are_remembered(trainings):
+        rollback = trainings.start("Promotion", {"rollback": True})
+        eventually(lambda: "Pause" in states_of(rollback))
+        # As a deployment does that has asked before which model is in service.
+        sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=promoted)
+        sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=endpoint, WaiterConfig={"Delay": 1})
+        states = states_of(rollback)
+        ended = trainings.wait(rollback)
+
+    assert states[-1] == "Pause", "the endpoint has moved too slowly for this test"
+    assert ended["status"] == "SUCCEEDED", ended["cause"]
+    assert states_of(rollback).count("IsStillInService") == 2
+    assert trainings.version() == trainings.own_version
+
+
 def test_what_a_promotion_asks_before_it_ends_waits_for_a_deployment(
     local_aws: LocalAws, trainings: TrainingStack
 ) -> None:
@@ -74,7 +110,12 @@ def test_what_a_promotion_asks_before_it_ends_waits_for_a_deployment(
     function = resource_of("Trainings", "AWS::Lambda::Function", "InService")
 
     def asked() -> dict[str, str]:
-        event = {"after_deployments_of": stack["Stacks"][0]["StackId"]}
+        machine = trainings.outputs["PromotionStateMachineArn"]
+        event = {
+            "after_deployments_of": stack["Stacks"][0]["StackId"],
+            "execution": "this-one",
+            "state_machine": machine,
+        }
         return dict(json.loads(client.invoke(FunctionName=function, Payload=json.dumps(event))["Payload"].read()))
 
     assert asked() == {"model_data": archive_in_service(trainings)}

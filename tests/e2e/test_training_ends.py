@@ -15,6 +15,18 @@ from tests.trainings.states import System, ended, states_of
 pytestmark = pytest.mark.e2e
 
 
+SLOWLY: Any = {
+    "BlueGreenUpdatePolicy": {
+        "TrafficRoutingConfiguration": {
+            "Type": "CANARY",
+            "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 50},
+            "WaitIntervalInSeconds": 10,
+        },
+    }
+}
+"""How an endpoint moves, so that somebody finds it moving."""
+
+
 def better(system: System) -> dict[str, Any]:
     """Return the variables of a training whose model is better, and registered."""
     variables = system.training()
@@ -70,12 +82,12 @@ def test_a_promotion_that_finds_the_endpoint_moving_gives_way_and_plans_anew(sys
     client.create_endpoint_config(**plan["create_endpoint_config"])
     config = client.describe_endpoint(EndpointName=name)["EndpointConfigName"]
 
-    client.update_endpoint(EndpointName=name, EndpointConfigName=config)
+    client.update_endpoint(EndpointName=name, EndpointConfigName=config, DeploymentConfig=SLOWLY)
     with system.going_on("Promotion", "UpdateEndpoint", variables, Retry=[]) as execution:
         ended(execution)  # by this other state machine, whose executions the function may not list
         states = states_of(execution)
 
-    expected = ["Given", "UpdateEndpoint", "IsEndpointBusy", "FindMove", "IsOwnMove", "GiveWay", "PlanPromotion"]
+    expected = ["Given", "UpdateEndpoint", "FindMove", "IsOwnMove", "IsEndpointBusy", "GiveWay", "PlanPromotion"]
     assert states[: len(expected)] == expected
     assert client.list_models(NameContains=plan["name"])["Models"] == []
     client.get_waiter("endpoint_in_service").wait(EndpointName=name, WaiterConfig={"Delay": 1})
@@ -126,19 +138,26 @@ def test_a_promotion_does_not_give_way_to_itself_when_the_answer_got_lost(system
         client.create_model(**variables["plan"]["create_model"])
         client.create_endpoint_config(**variables["plan"]["create_endpoint_config"])
 
-        client.update_endpoint(**variables["plan"]["update_endpoint"])
+        client.update_endpoint(**{**variables["plan"]["update_endpoint"], "DeploymentConfig": SLOWLY})
         with system.going_on("Promotion", "UpdateEndpoint", variables, others=HASTY, Retry=[]) as execution:
             found = ended(execution)
             states = states_of(execution)
 
     assert found["status"] == "SUCCEEDED", found["cause"]
-    assert states[1:6] == ["UpdateEndpoint", "IsEndpointBusy", "FindMove", "IsOwnMove", "WaitForEndpoint"]
+    assert states[1:5] == ["UpdateEndpoint", "FindMove", "IsOwnMove", "WaitForEndpoint"]
     assert states[-5:] == PROMOTED
 
 
-def test_a_promotion_moves_the_endpoint_again_when_a_deployment_has_put_an_older_model_back(system: System) -> None:
-    with system.going_on("Promotion", "AwaitDeployments", system.promotion()) as execution:
+def test_a_promotion_that_fails_when_it_moves_the_endpoint_again_is_not_remembered(system: System) -> None:
+    variables, ssm = system.promotion(), boto3.client("ssm")
+    forget = variables["plan"]["forget"]
+    before = json.loads(forget["Value"])
+    ssm.put_parameter(**variables["plan"]["remember"])
+
+    with system.going_on("Promotion", "AwaitDeployments", variables) as execution:
         ended(execution)  # as this other state machine is none whose executions the function may list
         states = states_of(execution)
 
     assert states[1:5] == ["AwaitDeployments", "IsStillInService", "GiveWay", "PlanPromotion"]
+    assert states[5:] == ["IsRemembered", "ForgetModel", "TellFailure", "NotPromoted"]
+    assert json.loads(ssm.get_parameter(Name=forget["Name"])["Parameter"]["Value"]) == before

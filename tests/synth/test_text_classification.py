@@ -539,9 +539,10 @@ def test_options_of_what_there_is_not_are_refused(app: cdk.App) -> None:
             stack,
             "System",
             model_data=many,
-            training_options={"approval": True},
+            training_options={"approval": True, "vpc": None},  # type: ignore[arg-type]
             transform_options={"instance_count": 3},
         )
 
     assert "training_options: nothing is trained" in str(refusal.value)
+    assert "training_options.vpc is not known: it has approval, " in str(refusal.value)
     assert "transform_options: SageMaker labels no files by many models" in str(refusal.value)

@@ -90,7 +90,8 @@ class System:
         request = {"model_data": f"s3://{self.bucket}/models/none/model.tar.gz"}
         asked = {"execution": uuid4().hex[:12], "state_machine": self.machine("Promotion"), "request": request}
         plan = self.call("TrainingPromotionPlan", asked)
-        return {"plan": plan, "looks": 0, "failure": {"Error": "None", "Cause": "none"}}
+        failure = {"Error": "None", "Cause": "none"}
+        return {"plan": plan, "looks": 0, "request": request, "forget": False, "failure": failure}
 
     def variables(self, machine: str) -> dict[str, Any]:
         return self.training() if machine == "Training" else self.promotion()

@@ -68,9 +68,9 @@ class Notification:
         """Whose input it was; no job's when it came from another caller of the endpoint."""
         return self.inference_id.partition(".")[0]
 
-    @property
-    def is_failure(self) -> bool:
-        return self.status == "told" and self.output_url is None
+    def is_of(self, inference_id: str | None) -> bool:
+        """Whether it is of that call. A reminder is of any, and of an unknown one is whatever is told of its job."""
+        return self.status == "overdue" or inference_id in (None, self.inference_id)
 
     @property
     def is_refusal(self) -> bool:
@@ -83,7 +83,7 @@ class Notification:
         False
         False
         """
-        return self.is_failure and _REFUSED.match(self.failure or "") is not None
+        return self.output_url is None and _REFUSED.match(self.failure or "") is not None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

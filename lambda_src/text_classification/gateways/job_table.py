@@ -96,7 +96,8 @@ class JobTable:
     def claim(self, jobs: Sequence[Job], *, claim: str, now: int, until: int, updated_at: str) -> set[str]:
         """Take those of the jobs that are free and as they were seen, and return them; nobody else can until then.
 
-        They are remembered, and have been handed over, as the jobs say. One that had failed is watched again.
+        How long they are remembered, how often they were handed over and by which call is as the jobs say. One that had
+        failed is watched again.
 
         Raises GatewayError.
         """
@@ -110,7 +111,12 @@ class JobTable:
             {
                 job.job_id: self._update(
                     job.job_id,
-                    {**values, "expires_at": job.expires_at, "hand_overs": job.hand_overs},
+                    {
+                        **values,
+                        "expires_at": job.expires_at,
+                        "hand_overs": job.hand_overs,
+                        **({"inference_id": job.inference_id} if job.inference_id else {}),
+                    },
                     *_free_and_unchanged(job, now),
                     unless_set={"watched": job.job_id[0], "overdue_at": now + OVERDUE_SECONDS},
                 )

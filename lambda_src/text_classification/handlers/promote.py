@@ -18,13 +18,16 @@ from text_classification.handlers.hosting_cleanup import remove_unused
 from text_classification.handlers.telemetry import logger, tracer
 from text_classification.logic.execution_names import short_name
 from text_classification.logic.promotion import (
+    DeploymentRunningError,
     Memory,
     archive_of,
-    check_deployed,
+    as_request,
+    check_name,
     check_replaced,
     check_turn,
     config_request,
     configs_in_use,
+    is_deployed_now,
     model_in_service,
     model_request,
     target,
@@ -64,8 +67,10 @@ def plan(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
 
     Returns:
         ``create_model``, ``create_endpoint_config`` and ``update_endpoint`` are requests of SageMaker's, ``remember``
-        one of Systems Manager's, and ``version`` is what then is in service. What was made before ``planned_at`` is
-        nobody's who is about to use it.
+        and ``forget``, which takes it back, are Systems Manager's, and ``version`` is what then is in service.
+        ``again`` is the request that asks for the same version, whatever is remembered or in service by then.
+        ``replaces`` is the endpoint's configuration. What was made before ``planned_at`` is nobody's who is about to
+        use it.
 
     Raises:
         EndpointBusyError: The endpoint moves, or another promotion began earlier: ask again.
@@ -78,6 +83,7 @@ def plan(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     memory = Memory.read(remembered.value())
     version = target(event["request"], memory)
     name = f"{_prefix}{short_name(event['execution'])}"
+    check_name(name, endpoint["EndpointConfigName"])
     config = _hosting.config(endpoint["EndpointConfigName"])
     old_model = model_in_service(config)
     model = _hosting.model(old_model)
@@ -99,11 +105,10 @@ def plan(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
             "EndpointConfigName": name,
             **json.loads(os.environ["UPDATE_ENDPOINT"]),
         },
-        "remember": {
-            "Name": remembered.name,
-            "Value": memory.promoted(version).write(),
-            "Overwrite": True,
-        },
+        "again": as_request(version),
+        "replaces": endpoint["EndpointConfigName"],
+        "remember": {"Name": remembered.name, "Value": memory.promoted(version).write(), "Overwrite": True},
+        "forget": {"Name": remembered.name, "Value": memory.write(), "Overwrite": True},
     }
 
 
@@ -134,13 +139,16 @@ def in_service(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, s
     """Return the ``model_data`` of the model in service, the ``s3://`` URL of its archive.
 
     Args:
-        event: ``{"after_deployments_of": a stack's ARN}``, or nothing.
+        event: Nothing, or ``{"after_deployments_of": a stack's ARN, "execution": name, "state_machine": its ARN}``.
 
     Raises:
-        DeploymentRunningError: That stack is being deployed: ask again.
+        DeploymentRunningError: That stack is being deployed, and no other promotion waits: ask again.
     """
     if stack_id := event.get("after_deployments_of"):
         client = boto3.client("cloudformation", config=_BUDGET.client_config())
-        check_deployed(stack_status(client, stack_id, _BUDGET))
+        status = stack_status(client, stack_id, _BUDGET)
+        promotions = executions({"STATE_MACHINE_ARN": event["state_machine"]})
+        if is_deployed_now(status) and promotions.running().keys() <= {event["execution"]}:
+            raise DeploymentRunningError(f"the stack is {status}")
     model = _hosting.model(model_in_service(_hosting.config(_hosting.endpoint()["EndpointConfigName"])))
     return {"model_data": archive_of(model)}

@@ -92,12 +92,14 @@ def _finish(message: Message, consumer: Consumer, queue: JobQueue, retries: Retr
     notification = notification_in(message.body)
     if notification is None:
         return Refused(problem="the message names no job")
-    if consumer.remaining_seconds() < consumer.keep_seconds:
-        return Postponed(problem=None)
     if consumer.large_jobs is None:
         return finish_without_endpoint(notification, sent_at=message.sent_at, table=consumer.table, queue=queue)
-    last_try = retries.is_last(message.receive_count)
-    return consumer.large_jobs.finish(notification, sent_at=message.sent_at, last_try=last_try)
+    return consumer.large_jobs.finish(
+        notification,
+        sent_at=message.sent_at,
+        time_left=consumer.remaining_seconds() >= consumer.keep_seconds,
+        last_try=retries.is_last(message.receive_count),
+    )
 
 
 def _pause(outcome: Outcome, receive_count: int, retries: Retries) -> int:

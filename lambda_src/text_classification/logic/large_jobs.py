@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from text_classification.gateways.asynchronous_endpoint import (
@@ -27,12 +27,12 @@ from text_classification.gateways.job_table import JobTable
 from text_classification.logic.classification import classified_texts, languages_of
 from text_classification.logic.job_outcomes import Again, Done, Outcome, Postponed, Refused, failed_by
 from text_classification.logic.job_results import ResultKeeper, results_of
-from text_classification.logic.job_retries import LONGEST_PAUSE_SECONDS, Retries
+from text_classification.logic.job_retries import Retries
 from text_classification.logic.jobs import request_of, timestamp
 from text_classification.logic.requests import InvalidRequestError
 
 _SILENCE = "the asynchronous endpoint said nothing of it in time, and left neither an answer nor an error in S3"
-_MISSED_SECONDS = 2 * LONGEST_PAUSE_SECONDS
+_MISSED_SECONDS = 4 * 60 * 60
 """After how long a job that was queued again gets another message, for the first may not have been sent."""
 _NO_ENDPOINT = "the queue no longer has the asynchronous endpoint that had it: send it again when there is one"
 
@@ -84,7 +84,7 @@ class LargeJobs:
             return Again(problem=f"the asynchronous endpoint did not take it: {error}")
         return Done() if handed else Again(problem=None)
 
-    def finish(self, notification: Notification, *, sent_at: float, last_try: bool) -> Outcome:
+    def finish(self, notification: Notification, *, sent_at: float, time_left: bool, last_try: bool) -> Outcome:
         """Keep the results of a job that the endpoint is done with, queue it again, or say why it has none.
 
         A job that nobody else will speak of any more fails with the last try to keep its results.
@@ -92,31 +92,45 @@ class LargeJobs:
         Args:
             notification: What the endpoint says of it, or the reminder.
             sent_at: When that was, in seconds since 1970.
+            time_left: Whether there is time to keep results.
             last_try: Whether it does not come again.
         """
-        outcome = self._finish(notification, sent_at)
-        if not last_try or not isinstance(outcome, Again):
-            return outcome
+        try:
+            job = _job_of(notification, self.table)
+            settled = _settled(job, notification, sent_at, self.queue) if job else Done()
+        except GatewayError as error:
+            return Again(problem=str(error))
+        if job is None or settled is not None:
+            return settled or Done()
+        if not time_left:
+            return Postponed(problem=None)
+        try:
+            outcome = self._finish(job, notification)
+        except GatewayError as error:
+            outcome = Again(problem=str(error))
+        return self._given_up(outcome, notification) if last_try and isinstance(outcome, Again) else outcome
+
+    def _finish(self, job: Job, notification: Notification) -> Outcome:
+        """Finish a job that has not ended, or that has an answer all the same. Raises GatewayError."""
+        if job.job_status == "running":
+            if job.claim == ASYNCHRONOUS:
+                return self._keep(job, notification)
+            return Again(problem=None)  # the endpoint was faster than whoever handed the job over
+        # It was queued again, or has failed, before this answer came.
+        now = int(time.time())
+        until, updated_at = now + self.timeout_seconds, timestamp(datetime.now(UTC))
+        job = replace(job, inference_id=notification.inference_id)
+        if not self.table.claim([job], claim=ASYNCHRONOUS, now=now, until=until, updated_at=updated_at):
+            return Again(problem=None)
+        return self._keep(job, notification)
+
+    def _given_up(self, outcome: Again, notification: Notification) -> Outcome:
         if outcome.problem is None:
             return Postponed(problem=None)
         if notification.status == "overdue":
             with suppress(GatewayError):  # it is overdue again in a quarter of an hour
                 return fail(notification.job_id, outcome.problem, self.table)
         return outcome
-
-    def _finish(self, notification: Notification, sent_at: float) -> Outcome:
-        try:
-            job = _job_of(notification, self.table)
-            if job is None:
-                return Done()
-            if job.job_status == "running" and job.claim != ASYNCHRONOUS:
-                return Again(problem=None)  # the endpoint was faster than whoever handed the job over
-            of_another_call = notification.is_failure and notification.inference_id != job.inference_id
-            if job.job_status == "queued" or of_another_call:
-                return Done()  # nobody waits for it
-            return _settled(job, sent_at, self.queue) or self._keep(job, notification)
-        except GatewayError as error:
-            return Again(problem=str(error))
 
     def _keep(self, job: Job, notification: Notification) -> Outcome:
         said = self._left_by_endpoint(job) if notification.status == "overdue" else notification
@@ -126,18 +140,25 @@ class LargeJobs:
             problem = f"the model failed: {said.failure}"
             # Where nobody hears the endpoint, another try would take as long to come to an end as this one has.
             final = said is not notification or said.is_refusal or job.hand_overs >= self.retries.max_receive_count
-            return fail(job.job_id, problem, self.table) if final else self._hand_back(job, problem)
+            return self._fail(job, notification, problem) if final else self._hand_back(job, problem)
         try:
             request = request_of(job, self.objects)
             answer = self.endpoint.answer(said.output_url, expected=len(request.texts))
         except InvalidRequestError as error:
-            return fail(job.job_id, str(error), self.table)
+            return self._fail(job, notification, str(error))
         except RejectedError as error:
-            return fail(job.job_id, error.cause, self.table)
+            return self._fail(job, notification, error.cause)
         texts = classified_texts(answer.results, languages_of(request), {})
         results = results_of(job.job_id, answer.model_version, texts)
         outcome = self.keeper.keep([results], {job.job_id: request.texts}, claim=ASYNCHRONOUS)[job.job_id]
-        return fail(job.job_id, outcome.problem, self.table) if isinstance(outcome, Refused) else outcome
+        return self._fail(job, notification, outcome.problem) if isinstance(outcome, Refused) else outcome
+
+    def _fail(self, job: Job, notification: Notification, problem: str) -> Outcome:
+        """Let a job fail by what a call says. By one that is not its last it does not: that one has yet to speak."""
+        if not notification.is_of(job.inference_id):
+            return Done()
+        told = notification.inference_id if notification.status == "told" else None
+        return fail(job.job_id, problem, self.table, inference_id=told)
 
     def _hand_back(self, job: Job, problem: str) -> Outcome:
         """Queue a job again, for another call of the endpoint. Raises GatewayError."""
@@ -163,12 +184,10 @@ def finish_without_endpoint(notification: Notification, *, sent_at: float, table
         job = _job_of(notification, table)
         if job is None:
             return Done()
-        if settled := _settled(job, sent_at, queue):
+        if settled := _settled(job, notification, sent_at, queue):
             return settled
-        if job.claim != ASYNCHRONOUS or job.job_status != "running":
-            return Done()  # it has a message of its own
         overdue = notification.status == "overdue"
-        return fail(job.job_id, _NO_ENDPOINT, table) if overdue else Refused(problem=_NO_ENDPOINT)
+        return fail(notification.job_id, _NO_ENDPOINT, table) if overdue else Refused(problem=_NO_ENDPOINT)
     except GatewayError as error:
         return Again(problem=str(error))
 
@@ -179,23 +198,49 @@ def _job_of(notification: Notification, table: JobTable) -> Job | None:
     return table.read([job_id]).get(job_id) if is_job_id(job_id) else None
 
 
-def _settled(job: Job, sent_at: float, queue: JobQueue) -> Outcome | None:
-    """Return what is to become of a message of a job that has ended. Raises GatewayError.
+def _settled(job: Job, notification: Notification, sent_at: float, queue: JobQueue) -> Outcome | None:
+    """Return what becomes of a message that nobody waits for. None: what it says counts. Raises GatewayError.
 
-    One that was driven back queues its job again, to be tried as often as at first.
+    One by which its job failed, and which was driven back, queues the job to be tried as often as at first.
     """
     if job.job_status == "succeeded":
         return Done()
-    if job.job_status != "failed":
-        return None
-    if failure := failed_by(job, sent_at):
+    failed_by_it = job.job_status == "failed" and notification.is_of(job.inference_id)
+    if failed_by_it and (failure := failed_by(job, sent_at)):
         return failure
-    queue.send([job.job_id])
+    if _counts(notification, job):
+        return None
+    if failed_by_it:
+        queue.send([job.job_id])
     return Done()
 
 
-def fail(job_id: str, problem: str, table: JobTable) -> Refused:
-    """Let a job fail that an asynchronous endpoint has. Raises GatewayError."""
-    ending = Ending(job_id=job_id, job_status="failed", updated_at=timestamp(datetime.now(UTC)), problem=problem)
+def _counts(notification: Notification, job: Job) -> bool:
+    handed_over = job.job_status == "running" and job.claim == ASYNCHRONOUS
+    if notification.status == "overdue":
+        return handed_over and job.free_at <= time.time()
+    if notification.output_url is not None:
+        return job.job_status != "failed" or notification.inference_id != job.inference_id
+    # While a consumer has the job, nobody knows yet which call it makes.
+    return job.job_status == "running" and (not handed_over or notification.is_of(job.inference_id))
+
+
+def fail(job_id: str, problem: str, table: JobTable, *, inference_id: str | None = None) -> Refused:
+    """Let a job fail that an asynchronous endpoint has. Raises GatewayError.
+
+    Args:
+        job_id: The job.
+        problem: Why.
+        table: The jobs.
+        inference_id: The call by whose word it fails. When omitted: by none, and its call is written off, so that what
+            that says later is not taken for a dead letter that was driven back.
+    """
+    ending = Ending(
+        job_id=job_id,
+        job_status="failed",
+        updated_at=timestamp(datetime.now(UTC)),
+        problem=problem,
+        inference_id=inference_id or new_inference_id(job_id),
+    )
     table.end([ending], claim=ASYNCHRONOUS)
     return Refused(problem=problem)

@@ -130,6 +130,15 @@ def target(request: object, memory: Memory) -> Version:
     return Version(**{name: value for name, value in request.items() if name != "replaces"})
 
 
+def as_request(version: Version) -> dict[str, object]:
+    """Return the request that asks for a version, whatever else is remembered by then.
+
+    >>> as_request(Version(model_data="")), as_request(Version(model_data="s3://b/model.tar.gz", training_id="t"))
+    ({'initial': True}, {'model_data': 's3://b/model.tar.gz', 'training_id': 't'})
+    """
+    return dict(_fields(version) or {}) if version.model_data else {"initial": True}
+
+
 def check_turn(execution: str, running: Mapping[str, datetime], status: str) -> None:
     """Check that nobody else moves the endpoint, and that no promotion began earlier that still will.
 
@@ -148,23 +157,29 @@ def check_turn(execution: str, running: Mapping[str, datetime], status: str) -> 
         raise EndpointBusyError(f"the promotion {first} began earlier and has not ended")
 
 
-def check_deployed(status: str) -> None:
-    """Check that no deployment of the stack runs, which may yet put an older model into service.
+def is_deployed_now(status: str) -> bool:
+    """Return whether a stack is being deployed, by its status. It is not waited for that it is deleted.
+
+    >>> [is_deployed_now(f"{status}_IN_PROGRESS") for status in ("UPDATE", "UPDATE_ROLLBACK", "DELETE")]
+    [True, True, False]
+    >>> is_deployed_now("UPDATE_ROLLBACK_COMPLETE")
+    False
+    """
+    return status.endswith("_IN_PROGRESS") and status != "DELETE_IN_PROGRESS"
+
+
+def check_name(name: str, config: str) -> None:
+    """Check that what a promotion makes has not the name of what is in service.
 
     Args:
-        status: The stack's.
+        name: What the promotion calls all that it makes, after its execution.
+        config: The endpoint's configuration.
 
     Raises:
-        DeploymentRunningError: One does.
-
-    >>> check_deployed("UPDATE_ROLLBACK_COMPLETE")
-    >>> check_deployed("UPDATE_ROLLBACK_IN_PROGRESS")
-    Traceback (most recent call last):
-        ...
-    text_classification.logic.promotion.DeploymentRunningError: the stack is UPDATE_ROLLBACK_IN_PROGRESS
+        PromotionError: It has: Step Functions takes a name again 90 days after the execution.
     """
-    if status.endswith("_IN_PROGRESS"):
-        raise DeploymentRunningError(f"the stack is {status}")
+    if name == config:
+        raise PromotionError("an earlier promotion of this name is in service: start it again by another name")
 
 
 def check_replaced(request: Mapping[str, Any], in_service: str) -> None:

@@ -84,5 +84,8 @@ class Planner:
         return objects
 
     def _strings(self, hyperparameters: Hyperparameters, request: TrainingRequest) -> Mapping[str, str]:
-        seed = {"seed": request.seed} if "seed" in self.rules.hyperparameters else {}
-        return as_strings({**seed, **hyperparameters})
+        """Return all hyperparameters of a trial: its job and the Model Registry show the defaults, too."""
+        known = self.rules.hyperparameters
+        defaults = {name: schema["default"] for name, schema in known.items() if schema.get("default") is not None}
+        seed = {"seed": request.seed} if "seed" in known else {}
+        return as_strings({**defaults, **seed, **hyperparameters})

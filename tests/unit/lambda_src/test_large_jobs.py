@@ -119,6 +119,14 @@ class LargeWorld:
         url = self.jobs.queue.queue_url
         return int(self.jobs.queue.client.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])
 
+    def empty_the_queue(self) -> None:
+        self.jobs.queue.client.purge_queue(QueueUrl=self.jobs.queue.queue_url)
+
+    def forget(self, job_id: str, attribute: str) -> None:
+        self.jobs.table.client.update_item(
+            TableName="jobs", Key={"job_id": {"S": job_id}}, UpdateExpression=f"REMOVE {attribute}"
+        )
+
     def take_the_endpoint_away(self) -> None:
         self.jobs.consumer = replace(self.jobs.consumer, large_jobs=None)
 
@@ -326,7 +334,7 @@ def test_what_is_told_before_the_hand_over_is_written_down_waits_for_that(
     world.fail(job_id)
 
     assert not world.consume(RETRIES.max_receive_count - 1)
-    world.jobs.queue.client.purge_queue(QueueUrl=world.jobs.queue.queue_url)
+    world.empty_the_queue()
     world.fail(job_id)
     assert world.consume(RETRIES.max_receive_count), "it waits anew instead of being a dead letter"
 
@@ -338,7 +346,7 @@ def test_a_job_whose_next_message_was_never_sent_gets_another(world: LargeWorld)
     world.fail(job_id)
     assert world.consume()
 
-    world.jobs.let_time_pass(job_id, overdue_at=world.job(job_id).overdue_at - 3600)  # type: ignore[operator]
+    world.jobs.let_time_pass(job_id, overdue_at=world.job(job_id).overdue_at - 5 * 3600)  # type: ignore[operator]
 
     assert world.remind() == {job_id}
 
@@ -355,19 +363,107 @@ def test_a_job_of_which_there_is_nothing_at_all_has_failed_by_that(world: LargeW
     assert world.remind() == set()
 
 
-def test_a_notification_that_comes_after_all_changes_nothing(world: LargeWorld) -> None:
+def silenced(world: LargeWorld) -> str:
+    """Return a job of which the endpoint has said nothing in its time, and that has failed by that some time ago."""
     job_id = world.hand_over()
     world.let_time_pass(job_id)
     world.remind()
-    world.consume()
-    world.jobs.queue.client.purge_queue(QueueUrl=world.jobs.queue.queue_url)
+    assert not world.consume()
+    assert world.job(job_id).job_status == "failed"
+    world.empty_the_queue()
     world.jobs.let_time_pass(job_id, updated_at="2020-01-01T00:00:00.000Z")
+    return job_id
+
+
+def test_an_answer_that_comes_when_nobody_waits_for_it_any_more_is_kept_and_not_asked_for_again(
+    world: LargeWorld,
+) -> None:
+    job_id = silenced(world)
     world.answer()
-    world.tell(job_id, responseParameters={"outputLocation": "s3://results/large/1.out"})
+    world.tell(job_id, call=1, responseParameters={"outputLocation": "s3://results/large/1.out"})
+
+    assert world.consume()
+
+    assert world.jobs.results(job_id) == ["good"] * len(TEXTS)
+    assert (world.job(job_id).watched, len(world.endpoint.calls)) == (None, 1)
+
+
+def test_a_failure_that_comes_when_nobody_waits_for_it_any_more_is_no_dead_letter_that_was_driven_back(
+    world: LargeWorld,
+) -> None:
+    job_id = silenced(world)
+    world.fail(job_id, call=1)
 
     assert world.consume()
 
     assert world.job(job_id).job_status == "failed"
+    assert world.jobs.drain() == []
+
+
+def test_an_answer_to_a_call_that_was_not_written_down_is_kept(world: LargeWorld) -> None:
+    job_id = world.hand_over()
+    world.jobs.let_time_pass(job_id, job_status="queued", free_at=0, inference_id="another")
+    world.answer()
+    world.tell(job_id, call=1, responseParameters={"outputLocation": "s3://results/large/1.out"})
+
+    assert world.consume()
+
+    assert world.jobs.results(job_id) == ["good"] * len(TEXTS)
+    assert world.jobs.consume(job_id) == set(), "its own message finds it done"
+    assert len(world.endpoint.calls) == 1
+
+
+def test_a_reminder_of_a_call_says_nothing_of_the_next(world: LargeWorld) -> None:
+    job_id = world.hand_over()
+    world.jobs.queue.send_bodies([reminder_of(job_id)])
+
+    assert world.consume(receive_count=RETRIES.max_receive_count)
+
+    assert world.job(job_id).job_status == "running"
+
+
+def test_a_bad_answer_to_a_call_says_nothing_of_the_next(world: LargeWorld) -> None:
+    job_id = world.hand_over()
+    world.jobs.let_time_pass(job_id, job_status="queued", free_at=0)
+    assert world.jobs.consume(job_id) == set()
+    world.answer(texts=1)
+    world.tell(job_id, call=1, responseParameters={"outputLocation": "s3://results/large/1.out"})
+
+    assert world.consume()
+
+    assert world.job(job_id).job_status == "running"
+
+
+def test_a_failure_that_is_told_before_the_next_call_is_written_down_waits_for_that(world: LargeWorld) -> None:
+    job_id = world.hand_over()
+    world.fail(job_id)
+    assert world.consume()
+    world.jobs.claim(job_id, claim="other", until=int(time.time()) + 60, updated_at="soon")
+    world.tell(job_id, call=1, invocationStatus="Failed", failureReason=REFUSAL)
+
+    assert not world.consume()
+
+    assert world.job(job_id).job_status == "running"
+
+
+def test_a_failure_of_a_job_from_before_calls_were_told_apart_counts(world: LargeWorld) -> None:
+    job_id = world.hand_over()
+    world.forget(job_id, "inference_id")
+    world.tell(job_id, invocationStatus="Failed", failureReason=REFUSAL)
+
+    assert not world.consume()
+
+    assert world.job(job_id).job_status == "failed"
+
+
+def test_what_is_on_its_way_to_the_dead_letters_does_not_begin_anew_when_no_time_is_left(world: LargeWorld) -> None:
+    job_id = world.hand_over()
+    world.fail(job_id, "client error (400)")
+    assert not world.consume()
+
+    assert not world.consume(2, remaining_seconds=lambda: 1.0)
+
+    assert world.waiting() == 1
 
 
 def test_a_result_that_cannot_be_kept_is_tried_again_and_fails_with_the_last_try(world: LargeWorld) -> None:
@@ -482,7 +578,7 @@ def test_a_job_whose_endpoint_the_queue_no_longer_has_fails_when_it_is_overdue(w
     assert not world.consume()
     assert world.job(job_id).job_status == "running"
 
-    world.jobs.queue.client.purge_queue(QueueUrl=world.jobs.queue.queue_url)
+    world.empty_the_queue()
     world.let_time_pass(job_id)
     assert world.remind() == {job_id}
     assert not world.consume()
@@ -496,7 +592,7 @@ def test_a_reminder_of_a_job_that_ended_before_its_endpoint_was_taken_away_goes_
     world.answer()
     world.tell(job_id, responseParameters={"outputLocation": "s3://results/large/1.out"})
     assert world.consume()
-    world.jobs.queue.client.purge_queue(QueueUrl=world.jobs.queue.queue_url)
+    world.empty_the_queue()
     world.take_the_endpoint_away()
     world.jobs.queue.send_bodies([reminder_of(job_id)])
 

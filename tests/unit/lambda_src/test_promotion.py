@@ -12,6 +12,8 @@ from text_classification.logic.promotion import (
     Memory,
     PromotionError,
     Version,
+    as_request,
+    check_name,
     check_replaced,
     check_turn,
     config_request,
@@ -150,6 +152,24 @@ def test_a_model_is_not_put_over_one_that_it_was_not_compared_with() -> None:
     check_replaced({"model_data": SECOND.model_data}, "s3://bucket/any.tar.gz")
     with pytest.raises(PromotionError, match=r"meanwhile s3:.* has come into service"):
         check_replaced(request, "s3://bucket/models/3/model.tar.gz")
+
+
+def test_a_rollback_that_has_to_be_made_again_asks_for_the_same_version() -> None:
+    memory = Memory().promoted(SECOND)
+    version = target({"rollback": True}, memory)
+    after = memory.promoted(version)
+
+    again = target(as_request(version), after)
+
+    assert again == version
+    assert after.promoted(again) == after
+    assert target(as_request(SECOND), after) == SECOND
+
+
+def test_a_name_that_is_in_service_is_not_taken_again() -> None:
+    check_name("p-release", "p-other")
+    with pytest.raises(PromotionError, match="start it again by another name"):
+        check_name("p-release", "p-release")
 
 
 def test_network_isolation_is_kept() -> None:

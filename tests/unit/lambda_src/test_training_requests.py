@@ -162,7 +162,7 @@ def plan(world: World, **request: Any) -> dict[str, Any]:
     return world.plan(**request)
 
 
-def test_trials_are_merged_over_the_hyperparameters_as_strings() -> None:
+def test_trials_are_merged_over_the_hyperparameters_and_these_over_the_defaults_as_strings() -> None:
     with world_in_memory() as world:
         planned = plan(
             world,
@@ -171,18 +171,17 @@ def test_trials_are_merged_over_the_hyperparameters_as_strings() -> None:
             seed=7,
         )
 
+    asked_or_default = {
+        "ngram_min": "1",
+        "ngram_max": "3",
+        "loss": "squared_hinge",
+        "regularization": "0.0",
+        "text_features": "true",
+        "seed": "7",
+    }
     assert planned["trials"] == [
-        {"name": "train-t-1-1", "hyperparameters": {"seed": "7", "ngram_max": "4", "text_features": "true"}},
-        {
-            "name": "train-t-1-2",
-            "hyperparameters": {
-                "seed": "7",
-                "ngram_max": "3",
-                "text_features": "true",
-                "loss": "hinge",
-                "regularization": "1e-05",
-            },
-        },
+        {"name": "train-t-1-1", "hyperparameters": {**asked_or_default, "ngram_max": "4"}},
+        {"name": "train-t-1-2", "hyperparameters": {**asked_or_default, "loss": "hinge", "regularization": "1e-05"}},
     ]
     assert {name: planned[name] for name in planned.keys() - {"trials"}} == {
         "training_id": "t-1",
