@@ -39,7 +39,7 @@ from sm_constructs.lambda_platform import LambdaPlatform
 from sm_constructs.training.promoted_model import PromotedModel, allow_removal
 
 _TIMEOUT = Duration.minutes(1)
-_LONGEST_TIMEOUT_SECONDS = 365 * 86_400 // 2  # twice that is the longest that Step Functions lets an execution take
+_LONGEST_TIMEOUT_SECONDS = 365 * 86_400 // 3  # three times that is the longest that an execution may take
 _AVERAGE_WAIT_SECONDS = 150  # with full jitter, of five minutes at the most
 _BUSY = "in-progress"
 """What SageMaker says of an endpoint that moves, in an error that has the name of others."""
@@ -165,7 +165,7 @@ class ModelPromotion(Construct):
             {
                 "StartAt": "Begin",
                 # Whoever is stopped by this tells nobody: it is for what gets stuck beside the looks at the endpoint.
-                "TimeoutSeconds": 2 * timeout.to_seconds(),
+                "TimeoutSeconds": 3 * timeout.to_seconds(),
                 "States": self._states(plan, clean_up, poll_interval, timeout),
             },
             log_group=log_group(

@@ -400,7 +400,7 @@ def test_a_time_that_step_functions_does_not_know_is_refused_for_promotions(stac
     model = Model(stack, "Model", data=promoted.data, framework=Framework.scikit_learn())
     endpoint = Endpoint(stack, "Endpoint", model=model, variant=Serverless())
 
-    with pytest.raises(InvalidPropsError, match=r"timeout is 1\.5 seconds: must be whole seconds from 1 to 15768000"):
+    with pytest.raises(InvalidPropsError, match=r"timeout is 1\.5 seconds: must be whole seconds from 1 to 10512000"):
         ModelPromotion(
             stack, "Promotion", promoted_model=promoted, endpoint=endpoint, timeout=cdk.Duration.millis(1_500)
         )
