@@ -39,7 +39,7 @@ from sm_constructs.lambda_platform import LambdaPlatform
 from sm_constructs.training.promoted_model import PromotedModel, allow_removal
 
 _TIMEOUT = Duration.minutes(1)
-_LONGEST_TIMEOUT_SECONDS = 365 * 86_400 // 3  # three times that is the longest that an execution may take
+_LONGEST_TIMEOUT_SECONDS = 365 * 86_400 // 6  # with waits before and after, and once more: an execution takes a year
 _AVERAGE_WAIT_SECONDS = 150  # with full jitter, of five minutes at the most
 _BUSY = "in-progress"
 """What SageMaker says of an endpoint that moves, in an error that has the name of others."""
@@ -61,6 +61,10 @@ _NOT_REMEMBERED = (
     f"'Cause': '{NOT_REMEMBERED}: the model is in service, but that could not be written to '"
     " & $plan.remember.Name & ', so that the next deployment would take it out: start the promotion again. ' & "
     "$states.errorOutput.Cause}"
+)
+_NOT_FORGOTTEN = (
+    "{'Error': $failure.Error, 'Cause': $failure.Cause & '. The model is remembered in ' & $forget.Name & "
+    "' all the same, and the next deployment puts it into service: ' & $states.errorOutput.Cause}"
 )
 
 
@@ -87,9 +91,9 @@ class ModelPromotion(Construct):
         endpoint: The endpoint.
         poll_interval: How often the endpoint is looked at while it moves, 1 second or more; after 200 looks less often,
             for Step Functions limits them: every 36 seconds with a ``timeout`` of 18 hours. When omitted: 15 seconds.
-        timeout: How long it may take until the endpoint has moved; then it fails, and says so. As long it waits for its
-            turn, and in the end for a deployment of the stack, but 16 hours at the most. When omitted: 18 hours, more
-            than two deployments: one that is waited for, and its own.
+        timeout: How long the endpoint may take to move; then it fails, and says so. As long it waits for its turn, and
+            in the end for a deployment of the stack, but 16 hours at the most. When omitted: 18 hours, more than two
+            deployments.
         topic: Hears of promotions and rollbacks that have failed, with the attribute ``event``, ``promotion_failed``.
             When omitted: one is made.
         log_retention: How long logs are kept. When omitted: one month.
@@ -165,7 +169,7 @@ class ModelPromotion(Construct):
             {
                 "StartAt": "Begin",
                 # Whoever is stopped by this tells nobody: it is for what gets stuck beside the looks at the endpoint.
-                "TimeoutSeconds": 3 * timeout.to_seconds(),
+                "TimeoutSeconds": 6 * timeout.to_seconds(),
                 "States": self._states(plan, clean_up, poll_interval, timeout),
             },
             log_group=log_group(
@@ -176,10 +180,10 @@ class ModelPromotion(Construct):
                 encryption_key=encryption_key,
             ),
         )
-        # A policy of its own, because the state machine needs the functions.
+        # A policy of its own, because the state machine needs the function.
         turn = iam.PolicyStatement(actions=["states:ListExecutions"], resources=[self.state_machine.state_machine_arn])
-        roles = [function.role for function in (plan, self.in_service_function) if function.role]
-        iam.Policy(self, "TurnPolicy", statements=[turn], roles=roles)
+        assert plan.role is not None  # noqa: S101 - a function of our own has one
+        iam.Policy(self, "TurnPolicy", statements=[turn], roles=[plan.role])
         self._allow_state_machine(encryption_key)
 
     def grant_start_execution(self, grantee: iam.IGrantable) -> iam.Grant:
@@ -224,10 +228,6 @@ class ModelPromotion(Construct):
             return _choice(f"$contains($failure.Cause, '{words}')", then, "RemoveHalfMade")
 
         name = jsonata("$plan.name")
-        itself = {
-            "execution": jsonata("$states.context.Execution.Name"),
-            "state_machine": jsonata("$states.context.StateMachine.Id"),
-        }
         waits = min(400, math.ceil(timeout.to_seconds() / _AVERAGE_WAIT_SECONDS))
         often = poll_interval.to_seconds()
         seldom = max(math.ceil(timeout.to_seconds() / _MANY_LOOKS), 15)
@@ -237,13 +237,18 @@ class ModelPromotion(Construct):
             "$states.input.EndpointStatus = 'InService' "
             "and $not($states.input.EndpointConfigName in [$plan.name, $plan.replaces])"
         )
-        over = "$states.input.EndpointStatus in ['InService', 'Failed', 'OutOfService', 'UpdateRollbackFailed']"
+        over = "$states.input.EndpointStatus in ['InService', 'Failed', 'OutOfService']"
+        torn = "$states.input.EndpointStatus = 'UpdateRollbackFailed'"
+        not_moved_back = (
+            "{'Error': 'EndpointNotMovedBack', 'Cause': 'the endpoint could not be moved back, and may serve both: ' & "
+            "$states.input.FailureReason}"
+        )
         not_moved = (
             "{'Error': 'EndpointNotMoved', 'Cause': 'the endpoint is ' & $states.input.EndpointStatus & "
             "' with its old configuration: ' & ($exists($states.input.FailureReason) ? $states.input.FailureReason : "
             "'an alarm of its deployment went off, or the new instances failed')}"
         )
-        late = f"$millis() - $toMillis($states.context.Execution.StartTime) > {timeout.to_milliseconds()}"
+        late = f"$millis() - $begun > {timeout.to_milliseconds()}"
         too_late = (
             f"{{'Error': '{TOO_LATE}', 'Cause': '{TOO_LATE}: the endpoint is ' & $states.input.EndpointStatus & "
             f"' after {timeout.to_human_string()}: if it comes to serve the model yet, start the promotion again, or "
@@ -258,8 +263,12 @@ class ModelPromotion(Construct):
             "PlanPromotion": {
                 **invoke(
                     plan,
-                    {**itself, "request": jsonata("$request")},
-                    Assign={"plan": jsonata("$states.result.Payload"), "looks": 0},
+                    {
+                        "execution": jsonata("$states.context.Execution.Name"),
+                        "state_machine": jsonata("$states.context.StateMachine.Id"),
+                        "request": jsonata("$request"),
+                    },
+                    Assign={"plan": jsonata("$states.result.Payload"), "looks": 0, "begun": jsonata("$millis()")},
                     Retry=[*_waiting("EndpointBusyError", waits), *passing_lambda_errors()],
                 ),
                 # Nothing is made yet.
@@ -300,7 +309,7 @@ class ModelPromotion(Construct):
                         "? $states.result.PendingDeploymentSummary.EndpointConfigName "
                         ": $states.result.EndpointConfigName}"
                     ),
-                    Retry=retry(attempts=8),
+                    Retry=retry(attempts=30),
                 ),
                 "IsOwnMove",
             ),
@@ -325,7 +334,7 @@ class ModelPromotion(Construct):
                         "? {'FailureReason': $states.result.FailureReason} : {}])"
                     ),
                     Assign={"looks": jsonata("$looks + 1")},
-                    Retry=retry(attempts=8),
+                    Retry=retry(attempts=30),
                 ),
                 "HasMoved",
             ),
@@ -334,6 +343,11 @@ class ModelPromotion(Construct):
                 "Choices": [
                     {"Condition": jsonata(moved), "Next": "RememberModel"},
                     {"Condition": jsonata(moved_elsewhere), "Next": "GiveWay"},
+                    {
+                        "Condition": jsonata(torn),
+                        "Assign": {"failure": jsonata(not_moved_back)},
+                        "Next": "IsRemembered",
+                    },
                     {"Condition": jsonata(over), "Assign": {"failure": jsonata(not_moved)}, "Next": "RemoveHalfMade"},
                     {"Condition": jsonata(late), "Assign": {"failure": jsonata(too_late)}, "Next": "RemoveHalfMade"},
                 ],
@@ -355,7 +369,7 @@ class ModelPromotion(Construct):
             "AwaitDeployments": {
                 **invoke(
                     self.in_service_function,
-                    {**itself, "after_deployments_of": _root(self._endpoint).stack_id},
+                    {"after_deployments_of": _root(self._endpoint).stack_id},
                     Retry=[*_waiting("DeploymentRunningError", waits), *passing_lambda_errors()],
                 ),
                 "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "DeleteOldModels"}],
@@ -387,7 +401,13 @@ class ModelPromotion(Construct):
             "IsRemembered": _choice("$forget != false", "ForgetModel", "TellFailure"),
             "ForgetModel": {
                 **task("aws-sdk:ssm:putParameter", jsonata("$forget"), Retry=retry(attempts=8)),
-                "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "TellFailure"}],
+                "Catch": [
+                    {
+                        "ErrorEquals": ["States.ALL"],
+                        "Assign": {"failure": jsonata(_NOT_FORGOTTEN)},
+                        "Next": "TellFailure",
+                    }
+                ],
                 "Next": "TellFailure",
             },
             "TellFailure": {

@@ -110,12 +110,7 @@ def test_what_a_promotion_asks_before_it_ends_waits_for_a_deployment(
     function = resource_of("Trainings", "AWS::Lambda::Function", "InService")
 
     def asked() -> dict[str, str]:
-        machine = trainings.outputs["PromotionStateMachineArn"]
-        event = {
-            "after_deployments_of": stack["Stacks"][0]["StackId"],
-            "execution": "this-one",
-            "state_machine": machine,
-        }
+        event = {"after_deployments_of": stack["Stacks"][0]["StackId"]}
         return dict(json.loads(client.invoke(FunctionName=function, Payload=json.dumps(event))["Payload"].read()))
 
     assert asked() == {"model_data": archive_in_service(trainings)}

@@ -400,7 +400,7 @@ def test_a_time_that_step_functions_does_not_know_is_refused_for_promotions(stac
     model = Model(stack, "Model", data=promoted.data, framework=Framework.scikit_learn())
     endpoint = Endpoint(stack, "Endpoint", model=model, variant=Serverless())
 
-    with pytest.raises(InvalidPropsError, match=r"timeout is 1\.5 seconds: must be whole seconds from 1 to 10512000"):
+    with pytest.raises(InvalidPropsError, match=r"timeout is 1\.5 seconds: must be whole seconds from 1 to 5256000"):
         ModelPromotion(
             stack, "Promotion", promoted_model=promoted, endpoint=endpoint, timeout=cdk.Duration.millis(1_500)
         )
@@ -539,7 +539,7 @@ def test_pictures_in_the_docs_have_the_states_that_there_are(stack: cdk.Stack, p
     [
         (cdk.Duration.minutes(30), 15),
         (None, "{% $looks < 200 ? 15 : 36 %}"),
-        (cdk.Duration.days(100), "{% $looks < 200 ? 15 : 4800 %}"),
+        (cdk.Duration.days(60), "{% $looks < 200 ? 15 : 2880 %}"),
     ],
 )
 def test_a_promotion_has_looks_enough_for_its_timeout(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -91,7 +92,14 @@ class System:
         asked = {"execution": uuid4().hex[:12], "state_machine": self.machine("Promotion"), "request": request}
         plan = self.call("TrainingPromotionPlan", asked)
         failure = {"Error": "None", "Cause": "none"}
-        return {"plan": plan, "looks": 0, "request": request, "forget": False, "failure": failure}
+        return {
+            "plan": plan,
+            "looks": 0,
+            "begun": time.time() * 1000,
+            "request": request,
+            "forget": False,
+            "failure": failure,
+        }
 
     def variables(self, machine: str) -> dict[str, Any]:
         return self.training() if machine == "Training" else self.promotion()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 _NO_PARAMETER = "ParameterNotFound"
+_NO_MODEL = "ValidationException"  # which DescribeModel has no other use for: a name that is none is not asked for
 
 
 class Hosting(Protocol):
@@ -74,6 +75,16 @@ class SageMakerHosting:
     def model(self, name: str) -> dict[str, Any]:
         """Return what DescribeModel answers."""
         return dict(call_service(lambda: self.client.describe_model(ModelName=name), self.budget))
+
+    def has_model(self, name: str) -> bool:
+        """Return whether there is a model of that name. Raises GatewayError."""
+        try:
+            self.model(name)
+        except GatewayError as error:
+            if error.facts.get("error") != _NO_MODEL:
+                raise
+            return False
+        return True
 
     def configs(self, prefix: str, made_before: datetime | None = None) -> list[str]:
         """Return the names of the configurations that begin with ``prefix``, where a time is given: of older ones."""

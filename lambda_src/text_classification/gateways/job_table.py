@@ -93,13 +93,24 @@ class JobTable:
             found |= {job.job_id: job for job in call_service(partial(self._read, ids), self.budget)}
         return found
 
-    def claim(self, jobs: Sequence[Job], *, claim: str, now: int, until: int, updated_at: str) -> set[str]:
+    def claim(
+        self, jobs: Sequence[Job], *, claim: str, now: int, until: int, updated_at: str, overdue_at: int | None = None
+    ) -> set[str]:
         """Take those of the jobs that are free and as they were seen, and return them; nobody else can until then.
 
-        How long they are remembered, how often they were handed over and by which call is as the jobs say. One that had
-        failed is watched again.
+        How long they are remembered, how often they were handed over, by which call and where its answer is are as the
+        jobs say. One that had failed is watched again.
 
-        Raises GatewayError.
+        Args:
+            jobs: The jobs.
+            claim: Who takes them.
+            now: In seconds since 1970.
+            until: When they are free again.
+            updated_at: Now, in ISO 8601.
+            overdue_at: When they are looked after. When omitted: as before, or in :data:`OVERDUE_SECONDS`.
+
+        Raises:
+            GatewayError: Not all could be taken.
         """
         values: dict[str, str | int] = {
             "job_status": "running",
@@ -116,9 +127,14 @@ class JobTable:
                         "expires_at": job.expires_at,
                         "hand_overs": job.hand_overs,
                         **({"inference_id": job.inference_id} if job.inference_id else {}),
+                        **({"output_url": job.output_url} if job.output_url else {}),
+                        **({"overdue_at": overdue_at} if overdue_at else {}),
                     },
                     *_free_and_unchanged(job, now),
-                    unless_set={"watched": job.job_id[0], "overdue_at": now + OVERDUE_SECONDS},
+                    unless_set={
+                        "watched": job.job_id[0],
+                        **({} if overdue_at else {"overdue_at": now + OVERDUE_SECONDS}),
+                    },
                 )
                 for job in jobs
             }

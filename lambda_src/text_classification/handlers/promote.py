@@ -83,7 +83,7 @@ def plan(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     memory = Memory.read(remembered.value())
     version = target(event["request"], memory)
     name = f"{_prefix}{short_name(event['execution'])}"
-    check_name(name, endpoint["EndpointConfigName"])
+    check_name(_hosting.has_model(name))
     config = _hosting.config(endpoint["EndpointConfigName"])
     old_model = model_in_service(config)
     model = _hosting.model(old_model)
@@ -139,16 +139,15 @@ def in_service(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, s
     """Return the ``model_data`` of the model in service, the ``s3://`` URL of its archive.
 
     Args:
-        event: Nothing, or ``{"after_deployments_of": a stack's ARN, "execution": name, "state_machine": its ARN}``.
+        event: ``{"after_deployments_of": a stack's ARN}``, or nothing.
 
     Raises:
-        DeploymentRunningError: That stack is being deployed, and no other promotion waits: ask again.
+        DeploymentRunningError: That stack is being deployed: ask again.
     """
     if stack_id := event.get("after_deployments_of"):
         client = boto3.client("cloudformation", config=_BUDGET.client_config())
         status = stack_status(client, stack_id, _BUDGET)
-        promotions = executions({"STATE_MACHINE_ARN": event["state_machine"]})
-        if is_deployed_now(status) and promotions.running().keys() <= {event["execution"]}:
+        if is_deployed_now(status):
             raise DeploymentRunningError(f"the stack is {status}")
     model = _hosting.model(model_in_service(_hosting.config(_hosting.endpoint()["EndpointConfigName"])))
     return {"model_data": archive_of(model)}

@@ -119,10 +119,11 @@ class LargeJobs:
         # It was queued again, or has failed, before this answer came.
         now = int(time.time())
         until, updated_at = now + self.timeout_seconds, timestamp(datetime.now(UTC))
-        job = replace(job, inference_id=notification.inference_id)
-        if not self.table.claim([job], claim=ASYNCHRONOUS, now=now, until=until, updated_at=updated_at):
-            return Again(problem=None)
-        return self._keep(job, notification)
+        job = replace(job, inference_id=notification.inference_id, output_url=notification.output_url)
+        claimed = self.table.claim(
+            [job], claim=ASYNCHRONOUS, now=now, until=until, updated_at=updated_at, overdue_at=until
+        )
+        return self._keep(job, notification) if claimed else Again(problem=None)
 
     def _given_up(self, outcome: Again, notification: Notification) -> Outcome:
         if outcome.problem is None:
@@ -205,12 +206,12 @@ def _settled(job: Job, notification: Notification, sent_at: float, queue: JobQue
     """
     if job.job_status == "succeeded":
         return Done()
-    failed_by_it = job.job_status == "failed" and notification.is_of(job.inference_id)
-    if failed_by_it and (failure := failed_by(job, sent_at)):
-        return failure
     if _counts(notification, job):
         return None
-    if failed_by_it:
+    by_it = notification.status == "overdue" or notification.inference_id == job.inference_id
+    if job.job_status == "failed" and by_it:
+        if failure := failed_by(job, sent_at):
+            return failure
         queue.send([job.job_id])
     return Done()
 

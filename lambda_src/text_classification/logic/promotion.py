@@ -168,18 +168,17 @@ def is_deployed_now(status: str) -> bool:
     return status.endswith("_IN_PROGRESS") and status != "DELETE_IN_PROGRESS"
 
 
-def check_name(name: str, config: str) -> None:
-    """Check that what a promotion makes has not the name of what is in service.
+def check_name(taken: bool) -> None:
+    """Check that nothing has the name yet of what a promotion makes.
 
     Args:
-        name: What the promotion calls all that it makes, after its execution.
-        config: The endpoint's configuration.
+        taken: Whether something has.
 
     Raises:
-        PromotionError: It has: Step Functions takes a name again 90 days after the execution.
+        PromotionError: It has: Step Functions takes a name again 90 days after its execution.
     """
-    if name == config:
-        raise PromotionError("an earlier promotion of this name is in service: start it again by another name")
+    if taken:
+        raise PromotionError("an earlier promotion of this name has left its model: start it again by another name")
 
 
 def check_replaced(request: Mapping[str, Any], in_service: str) -> None:

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 from text_classification.gateways.calls import TimeBudget
-from text_classification.gateways.errors import MisconfiguredError
+from text_classification.gateways.errors import MisconfiguredError, UnavailableError
 from text_classification.gateways.hosting import Parameter, SageMakerHosting
 
 BUDGET = TimeBudget(total_seconds=20)
@@ -51,3 +51,17 @@ def test_models_are_found_by_their_names_and_age() -> None:
     now = datetime.now(UTC)
     assert hosting.models("mine-", now - timedelta(hours=1)) == []
     assert len(hosting.models("mine-", now + timedelta(hours=1))) == 2
+
+
+def test_whether_there_is_a_model_is_told_from_whether_one_can_know() -> None:
+    client = boto3.client("sagemaker", region_name="us-east-1")
+    client.create_model(ModelName="mine-1", ExecutionRoleArn="arn:aws:iam::123456789012:role/model")
+    hosting = SageMakerHosting(client=client, endpoint_name="any", budget=BUDGET)
+
+    assert (hosting.has_model("mine-1"), hosting.has_model("mine-2")) == (True, False)
+    budget = TimeBudget(total_seconds=1)
+    nowhere = boto3.client(
+        "sagemaker", region_name="us-east-1", endpoint_url="http://127.0.0.1:9", config=budget.client_config()
+    )
+    with pytest.raises(UnavailableError):
+        SageMakerHosting(client=nowhere, endpoint_name="any", budget=budget).has_model("mine-1")

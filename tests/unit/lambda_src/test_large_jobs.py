@@ -119,6 +119,12 @@ class LargeWorld:
         url = self.jobs.queue.queue_url
         return int(self.jobs.queue.client.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])
 
+    def bury(self) -> None:
+        """Take the message that is shown for a dead letter."""
+        sqs, url = self.jobs.queue.client, self.jobs.queue.queue_url
+        (found,) = sqs.receive_message(QueueUrl=url)["Messages"]
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=found["ReceiptHandle"])
+
     def empty_the_queue(self) -> None:
         self.jobs.queue.client.purge_queue(QueueUrl=self.jobs.queue.queue_url)
 
@@ -370,7 +376,7 @@ def silenced(world: LargeWorld) -> str:
     world.remind()
     assert not world.consume()
     assert world.job(job_id).job_status == "failed"
-    world.empty_the_queue()
+    world.bury()
     world.jobs.let_time_pass(job_id, updated_at="2020-01-01T00:00:00.000Z")
     return job_id
 
@@ -411,6 +417,45 @@ def test_an_answer_to_a_call_that_was_not_written_down_is_kept(world: LargeWorld
     assert world.jobs.results(job_id) == ["good"] * len(TEXTS)
     assert world.jobs.consume(job_id) == set(), "its own message finds it done"
     assert len(world.endpoint.calls) == 1
+
+
+def test_a_late_answer_that_cannot_be_kept_is_looked_for_when_the_job_is_overdue(world: LargeWorld) -> None:
+    job_id = silenced(world)
+    world.answer(call=7)
+    world.tell(job_id, call=1, responseParameters={"outputLocation": "s3://results/large/7.out"})
+    world.jobs.rows.failure = UnavailableError("the database is out of order", {})
+    assert not world.consume(receive_count=RETRIES.max_receive_count), "it is to be a dead letter"
+    assert world.job(job_id).overdue_at == world.job(job_id).free_at
+    world.bury()
+
+    world.jobs.rows.failure = None
+    world.let_time_pass(job_id)
+    assert world.remind() == {job_id}
+    assert world.consume()
+
+    assert world.jobs.results(job_id) == ["good"] * len(TEXTS)
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_what_is_told_of_a_call_that_nobody_has_written_down_is_no_dead_letter_that_was_driven_back(
+    world: LargeWorld, *, answered: bool
+) -> None:
+    job_id = world.accept()
+    world.jobs.let_time_pass(
+        job_id, job_status="failed", problem="its consumer died", updated_at="2020-01-01T00:00:00.000Z"
+    )
+    world.answer()
+    if answered:
+        world.tell(job_id, responseParameters={"outputLocation": "s3://results/large/1.out"})
+        # It came before the job was given up.
+        world.jobs.let_time_pass(job_id, updated_at="2100-01-01T00:00:00.000Z")
+    else:
+        world.fail(job_id)
+
+    assert world.consume()
+
+    assert world.job(job_id).job_status == ("succeeded" if answered else "failed")
+    assert world.jobs.drain() == []
 
 
 def test_a_reminder_of_a_call_says_nothing_of_the_next(world: LargeWorld) -> None:

@@ -13,7 +13,6 @@ from text_classification.logic.promotion import (
     PromotionError,
     Version,
     as_request,
-    check_name,
     check_replaced,
     check_turn,
     config_request,
@@ -164,12 +163,6 @@ def test_a_rollback_that_has_to_be_made_again_asks_for_the_same_version() -> Non
     assert again == version
     assert after.promoted(again) == after
     assert target(as_request(SECOND), after) == SECOND
-
-
-def test_a_name_that_is_in_service_is_not_taken_again() -> None:
-    check_name("p-release", "p-other")
-    with pytest.raises(PromotionError, match="start it again by another name"):
-        check_name("p-release", "p-release")
 
 
 def test_network_isolation_is_kept() -> None:
