@@ -64,13 +64,10 @@ def test_an_update_moves_the_endpoint_to_the_new_model(account: Account, local_a
     account.wait(endpoint)
     (before,) = (local_aws.state.endpoints / endpoint).iterdir()
 
-    account.sagemaker.update_endpoint(
-        EndpointName=endpoint, EndpointConfigName=account.config(account.model(GREETING="new"))
-    )
+    new, newer = [account.config(account.model(GREETING=greeting)) for greeting in ("new", "newer")]
+    account.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=new)
     with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
-        account.sagemaker.update_endpoint(
-            EndpointName=endpoint, EndpointConfigName=account.config(account.model(GREETING="newer"))
-        )
+        account.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=newer)
     account.wait(endpoint)
 
     assert account.invoke(endpoint)["greeting"] == "new"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import boto3
@@ -15,16 +15,10 @@ from tests.trainings.states import System, ended, states_of
 pytestmark = pytest.mark.e2e
 
 
-SLOWLY: Any = {
-    "BlueGreenUpdatePolicy": {
-        "TrafficRoutingConfiguration": {
-            "Type": "CANARY",
-            "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 50},
-            "WaitIntervalInSeconds": 10,
-        },
-    }
-}
-"""How an endpoint moves, so that somebody finds it moving."""
+def moving(system: System, config: str) -> dict[str, object]:
+    """Return a task that begins to move the endpoint: within the execution, for it does not take long."""
+    arguments = {"EndpointName": system.stack.outputs["EndpointName"], "EndpointConfigName": config}
+    return {"Resource": "arn:aws:states:::aws-sdk:sagemaker:updateEndpoint", "Arguments": arguments}
 
 
 def better(system: System) -> dict[str, Any]:
@@ -73,24 +67,20 @@ def test_a_promotion_that_fails_fails_its_training_and_rejects_the_model(system:
 
 
 def test_a_promotion_that_finds_the_endpoint_moving_gives_way_and_plans_anew(system: System) -> None:
-    client, name = boto3.client("sagemaker"), system.stack.outputs["EndpointName"]
-    variables = system.promotion()
-    plan = variables["plan"]
-    in_service = system.call("TrainingPromotionInService", {})["model_data"]
-    container = {**plan["create_model"]["PrimaryContainer"], "ModelDataUrl": in_service}
-    client.create_model(**{**plan["create_model"], "PrimaryContainer": container})
-    client.create_endpoint_config(**plan["create_endpoint_config"])
-    config = client.describe_endpoint(EndpointName=name)["EndpointConfigName"]
+    client = boto3.client("sagemaker")
+    with promotion_of_what_serves(system) as variables, promotion_of_what_serves(system) as others:
+        for each in (variables, others):
+            client.create_model(**each["plan"]["create_model"])
+            client.create_endpoint_config(**each["plan"]["create_endpoint_config"])
 
-    client.update_endpoint(EndpointName=name, EndpointConfigName=config, DeploymentConfig=SLOWLY)
-    with system.going_on("Promotion", "UpdateEndpoint", variables, Retry=[]) as execution:
-        ended(execution)  # by this other state machine, whose executions the function may not list
-        states = states_of(execution)
+        busy = moving(system, others["plan"]["name"])
+        with system.going_on("Promotion", "UpdateEndpoint", variables, before=busy, Retry=[]) as execution:
+            ended(execution)  # by this other state machine, whose executions the function may not list
+            states = states_of(execution)
 
-    expected = ["Given", "UpdateEndpoint", "FindMove", "IsOwnMove", "IsEndpointBusy", "GiveWay", "PlanPromotion"]
-    assert states[: len(expected)] == expected
-    assert client.list_models(NameContains=plan["name"])["Models"] == []
-    client.get_waiter("endpoint_in_service").wait(EndpointName=name, WaiterConfig={"Delay": 1})
+        expected = ["UpdateEndpoint", "FindMove", "IsOwnMove", "IsEndpointBusy", "GiveWay", "PlanPromotion"]
+        assert states[2 : 2 + len(expected)] == expected
+        assert client.list_models(NameContains=variables["plan"]["name"])["Models"] == []
 
 
 @contextmanager
@@ -109,8 +99,9 @@ def promotion_of_what_serves(system: System) -> Iterator[dict[str, Any]]:
     finally:
         client.update_endpoint(EndpointName=name, EndpointConfigName=config)
         client.get_waiter("endpoint_in_service").wait(EndpointName=name, WaiterConfig={"Delay": 1})
-        client.delete_endpoint_config(EndpointConfigName=plan["name"])
-        client.delete_model(ModelName=plan["name"])
+        with suppress(client.exceptions.ClientError):  # what gave way is gone
+            client.delete_endpoint_config(EndpointConfigName=plan["name"])
+            client.delete_model(ModelName=plan["name"])
 
 
 HASTY: dict[str, dict[str, object]] = {"CreateEndpointConfig": {"Retry": []}, "WaitForEndpoint": {"Seconds": 1}}
@@ -138,13 +129,15 @@ def test_a_promotion_does_not_give_way_to_itself_when_the_answer_got_lost(system
         client.create_model(**variables["plan"]["create_model"])
         client.create_endpoint_config(**variables["plan"]["create_endpoint_config"])
 
-        client.update_endpoint(**{**variables["plan"]["update_endpoint"], "DeploymentConfig": SLOWLY})
-        with system.going_on("Promotion", "UpdateEndpoint", variables, others=HASTY, Retry=[]) as execution:
+        busy = moving(system, variables["plan"]["name"])
+        with system.going_on(
+            "Promotion", "UpdateEndpoint", variables, before=busy, others=HASTY, Retry=[]
+        ) as execution:
             found = ended(execution)
             states = states_of(execution)
 
     assert found["status"] == "SUCCEEDED", found["cause"]
-    assert states[1:5] == ["UpdateEndpoint", "FindMove", "IsOwnMove", "WaitForEndpoint"]
+    assert states[2:6] == ["UpdateEndpoint", "FindMove", "IsOwnMove", "WaitForEndpoint"]
     assert states[-5:] == PROMOTED
 
 

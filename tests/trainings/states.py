@@ -121,13 +121,19 @@ class System:
         variables: Mapping[str, Any],
         *,
         others: Mapping[str, Mapping[str, object]] | None = None,
+        before: Mapping[str, object] | None = None,
         **fields: object,
     ) -> Iterator[str]:
-        """Run a state and all that follow it, with other fields than deployed; yields the execution's ARN."""
+        """Run a state and all that follow it, with other fields than deployed, perhaps a task ``before`` it.
+
+        Yields the execution's ARN.
+        """
         states = self._states(machine)
         for name, changed in {state: fields, **(others or {})}.items():
             states[name] |= changed
-        with self._executing(machine, states, state, variables) as execution:
+        if before:
+            states["Before"] = {"Type": "Task", **before, "Next": state}
+        with self._executing(machine, states, "Before" if before else state, variables) as execution:
             yield execution
 
     def _states(self, machine: str) -> dict[str, Any]:
