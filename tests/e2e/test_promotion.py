@@ -73,7 +73,7 @@ def promotions_that_pause_when_they_are_remembered(trainings: TrainingStack) -> 
     client, arn = boto3.client("stepfunctions"), trainings.outputs["PromotionStateMachineArn"]
     definition = client.describe_state_machine(stateMachineArn=arn)["definition"]
     changed = json.loads(definition)
-    changed["States"]["Pause"] = {"Type": "Wait", "Seconds": 20, "Next": changed["States"]["RememberModel"]["Next"]}
+    changed["States"]["Pause"] = {"Type": "Wait", "Seconds": 30, "Next": changed["States"]["RememberModel"]["Next"]}
     changed["States"]["RememberModel"]["Next"] = "Pause"
     client.update_state_machine(stateMachineArn=arn, definition=json.dumps(changed))
     try:
