@@ -201,7 +201,7 @@ class TextClassification(Construct):
                 **functions,
             )
         self.transform: BatchTransform | None = None
-        if not (self.model.has_uncompressed_data or self.model.is_multi_model):
+        if transformable:
             self.transform = BatchTransform(
                 self,
                 "Transform",

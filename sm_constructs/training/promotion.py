@@ -221,8 +221,15 @@ class ModelPromotion(Construct):
     def _states(
         self, plan: lambda_.IFunction, clean_up: lambda_.IFunction, poll_interval: Duration, timeout: Duration
     ) -> State:
-        def fallible(name: str, state: State, then: str) -> State:
-            return {**state, "Catch": catch(name, "RemoveHalfMade"), "Next": then}
+        def look(name: str, output: str, then: str, **fields: object) -> State:
+            described = task(
+                "aws-sdk:sagemaker:describeEndpoint",
+                {"EndpointName": self._endpoint.endpoint_name},
+                Output=jsonata(output),
+                **fields,
+                Retry=retry(attempts=30),
+            )
+            return {**described, "Catch": catch(name, "RemoveHalfMade"), "Next": then}
 
         def failed_with(words: str, then: str) -> State:
             return _choice(f"$contains($failure.Cause, '{words}')", then, "RemoveHalfMade")
@@ -299,18 +306,11 @@ class ModelPromotion(Construct):
                 "Catch": catch("UpdateEndpoint", "FindMove"),
                 "Next": "WaitForEndpoint",
             },
-            "FindMove": fallible(
+            "FindMove": look(
                 "FindMove",
-                task(
-                    "aws-sdk:sagemaker:describeEndpoint",
-                    {"EndpointName": self._endpoint.endpoint_name},
-                    Output=jsonata(
-                        "{'moving_to': $exists($states.result.PendingDeploymentSummary) "
-                        "? $states.result.PendingDeploymentSummary.EndpointConfigName "
-                        ": $states.result.EndpointConfigName}"
-                    ),
-                    Retry=retry(attempts=30),
-                ),
+                "{'moving_to': $exists($states.result.PendingDeploymentSummary) "
+                "? $states.result.PendingDeploymentSummary.EndpointConfigName "
+                ": $states.result.EndpointConfigName}",
                 "IsOwnMove",
             ),
             "IsOwnMove": _choice("$states.input.moving_to = $plan.name", "WaitForEndpoint", "IsEndpointBusy"),
@@ -322,21 +322,14 @@ class ModelPromotion(Construct):
                 "Next": "PlanPromotion",
             },
             "WaitForEndpoint": {"Type": "Wait", "Seconds": pause, "Next": "DescribeEndpoint"},
-            "DescribeEndpoint": fallible(
+            "DescribeEndpoint": look(
                 "DescribeEndpoint",
-                task(
-                    "aws-sdk:sagemaker:describeEndpoint",
-                    {"EndpointName": self._endpoint.endpoint_name},
-                    Output=jsonata(
-                        "$merge([{'EndpointStatus': $states.result.EndpointStatus, "
-                        "'EndpointConfigName': $states.result.EndpointConfigName}, "
-                        "$exists($states.result.FailureReason) "
-                        "? {'FailureReason': $states.result.FailureReason} : {}])"
-                    ),
-                    Assign={"looks": jsonata("$looks + 1")},
-                    Retry=retry(attempts=30),
-                ),
+                "$merge([{'EndpointStatus': $states.result.EndpointStatus, "
+                "'EndpointConfigName': $states.result.EndpointConfigName}, "
+                "$exists($states.result.FailureReason) "
+                "? {'FailureReason': $states.result.FailureReason} : {}])",
                 "HasMoved",
+                Assign={"looks": jsonata("$looks + 1")},
             ),
             "HasMoved": {
                 "Type": "Choice",

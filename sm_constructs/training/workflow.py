@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack, Token
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
@@ -456,7 +456,7 @@ def _input_problems(schedule_input: Mapping[str, Any] | None, script: TrainingSc
     for name in sorted(schedule_input.keys() - schema["properties"].keys()):
         yield f"schedule_input.{name} is not known: it has {', '.join(sorted(schema['properties']))}"
     dataset = schedule_input.get("dataset")
-    if not re.fullmatch(schema["properties"]["dataset"]["pattern"], str(dataset)):
+    if not (Token.is_unresolved(dataset) or re.fullmatch(schema["properties"]["dataset"]["pattern"], str(dataset))):
         yield f"schedule_input.dataset is {dataset!r}: must be a *.jsonl, a *.csv or a prefix/ under datasets/"
     hyperparameters = schedule_input.get("hyperparameters", {})
     if not isinstance(hyperparameters, Mapping):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -69,17 +70,29 @@ def test_a_model_is_promoted_kept_by_deployments_and_taken_back(
 
 
 @contextmanager
-def promotions_that_pause_when_they_are_remembered(trainings: TrainingStack) -> Iterator[None]:
+def changed_promotions(trainings: TrainingStack, change: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+    """Let the promotions that are started have other states, which a function changes."""
     client, arn = boto3.client("stepfunctions"), trainings.outputs["PromotionStateMachineArn"]
     definition = client.describe_state_machine(stateMachineArn=arn)["definition"]
     changed = json.loads(definition)
-    changed["States"]["Pause"] = {"Type": "Wait", "Seconds": 30, "Next": changed["States"]["RememberModel"]["Next"]}
-    changed["States"]["RememberModel"]["Next"] = "Pause"
+    change(changed["States"])
     client.update_state_machine(stateMachineArn=arn, definition=json.dumps(changed))
     try:
         yield
     finally:
         client.update_state_machine(stateMachineArn=arn, definition=definition)
+
+
+def pause_when_remembered(states: dict[str, Any]) -> None:
+    states["Pause"] = {"Type": "Wait", "Seconds": 30, "Next": states["RememberModel"]["Next"]}
+    states["RememberModel"]["Next"] = "Pause"
+
+
+def have_no_time(states: dict[str, Any]) -> None:
+    """Take no longer than until the first look at the endpoint, which is at once."""
+    (late,) = [each for each in states["HasMoved"]["Choices"] if "> 64800000" in each["Condition"]]
+    late["Condition"] = late["Condition"].replace("> 64800000", "> 0")
+    states["WaitForEndpoint"]["Seconds"] = 0
 
 
 def test_a_rollback_that_a_deployment_has_undone_is_made_again(trainings: TrainingStack, tmp_path: Path) -> None:
@@ -88,7 +101,7 @@ def test_a_rollback_that_a_deployment_has_undone_is_made_again(trainings: Traini
     assert trainings.run("Promotion", {"model_data": trainings.put_model(tmp_path)})["status"] == "SUCCEEDED"
     promoted = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
 
-    with promotions_that_pause_when_they_are_remembered(trainings):
+    with changed_promotions(trainings, pause_when_remembered):
         rollback = trainings.start("Promotion", {"rollback": True})
         eventually(lambda: "Pause" in states_of(rollback))
         # As a deployment does that has asked before which model is in service.
@@ -201,27 +214,13 @@ def test_a_promotion_during_which_an_alarm_goes_off_is_taken_back(trainings: Tra
     assert made_by_promotions(trainings) == made  # what it made is gone again
 
 
-@contextmanager
-def promotions_in_no_time(trainings: TrainingStack) -> Iterator[None]:
-    """Let promotions take no longer than until the first look at the endpoint, which is at once."""
-    client, arn = boto3.client("stepfunctions"), trainings.outputs["PromotionStateMachineArn"]
-    definition = client.describe_state_machine(stateMachineArn=arn)["definition"]
-    changed = json.loads(definition.replace("> 64800000", "> 0"))
-    changed["States"]["WaitForEndpoint"]["Seconds"] = 0
-    client.update_state_machine(stateMachineArn=arn, definition=json.dumps(changed))
-    try:
-        yield
-    finally:
-        client.update_state_machine(stateMachineArn=arn, definition=definition)
-
-
 def test_a_promotion_that_takes_too_long_says_so_and_leaves_what_the_endpoint_is_moving_to(
     trainings: TrainingStack, tmp_path: Path
 ) -> None:
     version = train_tiny_model(tmp_path, hyperparameters=Hyperparameters(max_features=250))
     url = trainings.put_model(tmp_path)
 
-    with promotions_in_no_time(trainings), trainings.calling() as calls, trainings.messages() as messages:
+    with changed_promotions(trainings, have_no_time), trainings.calling() as calls, trainings.messages() as messages:
         promotion = trainings.run("Promotion", {"model_data": url})
         assert (promotion["status"], promotion.get("error")) == ("FAILED", "PromotionTimeout"), promotion
         told = messages.next("promotion_failed", promotion=promotion["name"])

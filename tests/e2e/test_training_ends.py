@@ -69,10 +69,6 @@ def test_a_promotion_that_fails_fails_its_training_and_rejects_the_model(system:
 def test_a_promotion_that_finds_the_endpoint_moving_gives_way_and_plans_anew(system: System) -> None:
     client = boto3.client("sagemaker")
     with promotion_of_what_serves(system) as variables, promotion_of_what_serves(system) as others:
-        for each in (variables, others):
-            client.create_model(**each["plan"]["create_model"])
-            client.create_endpoint_config(**each["plan"]["create_endpoint_config"])
-
         busy = moving(system, others["plan"]["name"])
         with system.going_on("Promotion", "UpdateEndpoint", variables, before=busy, Retry=[]) as execution:
             ended(execution)  # by this other state machine, whose executions the function may not list
@@ -85,7 +81,10 @@ def test_a_promotion_that_finds_the_endpoint_moving_gives_way_and_plans_anew(sys
 
 @contextmanager
 def promotion_of_what_serves(system: System) -> Iterator[dict[str, Any]]:
-    """Yield the variables of a promotion of the archive in service; afterwards the endpoint is as it was."""
+    """Yield the variables of a promotion of the archive in service, whose model and configuration are made.
+
+    Afterwards the endpoint is as it was.
+    """
     client, name = boto3.client("sagemaker"), system.stack.outputs["EndpointName"]
     config = client.describe_endpoint(EndpointName=name)["EndpointConfigName"]
     variables = system.promotion()
@@ -94,6 +93,8 @@ def promotion_of_what_serves(system: System) -> Iterator[dict[str, Any]]:
         "model_data"
     ]
     plan["remember"]["Value"] = json.dumps({"current": None, "previous": None})
+    client.create_model(**plan["create_model"])
+    client.create_endpoint_config(**plan["create_endpoint_config"])
     try:
         yield variables
     finally:
@@ -109,14 +110,12 @@ PROMOTED = ["RememberModel", "AwaitDeployments", "IsStillInService", "DeleteOldM
 
 
 def test_a_promotion_goes_on_with_what_was_made_though_the_answers_got_lost(system: System) -> None:
-    client = boto3.client("sagemaker")
-    with promotion_of_what_serves(system) as variables:
-        client.create_model(**variables["plan"]["create_model"])
-        client.create_endpoint_config(**variables["plan"]["create_endpoint_config"])
-
-        with system.going_on("Promotion", "CreateModel", variables, others=HASTY, Retry=[]) as execution:
-            found = ended(execution)
-            states = states_of(execution)
+    with (
+        promotion_of_what_serves(system) as variables,
+        system.going_on("Promotion", "CreateModel", variables, others=HASTY, Retry=[]) as execution,
+    ):
+        found = ended(execution)
+        states = states_of(execution)
 
     assert found["status"] == "SUCCEEDED", found["cause"]
     assert states[1:5] == ["CreateModel", "IsModelMade", "CreateEndpointConfig", "IsEndpointConfigMade"]
@@ -124,11 +123,7 @@ def test_a_promotion_goes_on_with_what_was_made_though_the_answers_got_lost(syst
 
 
 def test_a_promotion_does_not_give_way_to_itself_when_the_answer_got_lost(system: System) -> None:
-    client = boto3.client("sagemaker")
     with promotion_of_what_serves(system) as variables:
-        client.create_model(**variables["plan"]["create_model"])
-        client.create_endpoint_config(**variables["plan"]["create_endpoint_config"])
-
         busy = moving(system, variables["plan"]["name"])
         with system.going_on(
             "Promotion", "UpdateEndpoint", variables, before=busy, others=HASTY, Retry=[]

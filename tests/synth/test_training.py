@@ -430,6 +430,13 @@ def test_what_a_schedule_would_be_refused_for_is_said_before(stack: cdk.Stack) -
     assert "schedule_input.hyperparameters.ngrams is not known: the training script knows" in str(refusal.value)
 
 
+def test_a_data_set_that_only_the_deployment_knows_is_let_through_to_a_schedule(stack: cdk.Stack) -> None:
+    dataset = cdk.CfnParameter(stack, "Dataset").value_as_string
+    trained(stack, schedule=events.Schedule.rate(cdk.Duration.days(1)), schedule_input={"dataset": dataset})
+
+    assert '{"Ref": "Dataset"}' in json.dumps(all_of(stack, "AWS::Events::Rule"))
+
+
 def test_all_that_is_wrong_is_said_at_once(stack: cdk.Stack) -> None:
     with pytest.raises(InvalidPropsError) as refusal:
         trained(

@@ -140,7 +140,7 @@ class LargeJobs:
         if said.output_url is None:
             problem = f"the model failed: {said.failure}"
             # Where nobody hears the endpoint, another try would take as long to come to an end as this one has.
-            final = said is not notification or said.is_refusal or job.hand_overs >= self.retries.max_receive_count
+            final = said is not notification or said.is_refusal or self.retries.is_last(job.hand_overs)
             return self._fail(job, notification, problem) if final else self._hand_back(job, problem)
         try:
             request = request_of(job, self.objects)
